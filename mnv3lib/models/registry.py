@@ -1,0 +1,97 @@
+"""Networks by name: ``create_model``, ``list_models``, and the options that they take."""
+
+import difflib
+from dataclasses import replace
+from fnmatch import fnmatchcase
+
+import torch
+
+from mnv3lib.models import efficientnet, mnasnet, mobilenet_v1, mobilenet_v2, mobilenet_v3
+from mnv3lib.models.builder import Network
+from mnv3lib.models.rows import NetworkSpec, scale_rows
+
+__all__ = ["create_model", "list_models", "model_spec"]
+
+_SPECS: dict[str, NetworkSpec] = {
+    **mobilenet_v1.MODELS,
+    **mobilenet_v2.MODELS,
+    **mnasnet.MODELS,
+    **efficientnet.MODELS,
+    **mobilenet_v3.MODELS,
+}
+_CONVENTIONS = ("padding", "output_stride", "dropout", "bn_eps", "bn_momentum")
+_FAMILY_OPTIONS = {"mobilenet_v3": ("width_rule", "tail", "head_channels")}
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Names of the networks that match a shell pattern, sorted.
+
+    Example:
+        >>> list_models("mobilenet_v3_*minimalistic")
+        ['mobilenet_v3_large_minimalistic', 'mobilenet_v3_small_minimalistic']
+    """
+    return sorted(name for name in _SPECS if fnmatchcase(name, pattern))
+
+
+def model_spec(
+    name: str, *, width_mult: float = 1.0, num_classes: int = 1000, **options: object
+) -> NetworkSpec:
+    """The table of a network, without building it; arguments as in :func:`create_model`."""
+    if name not in _SPECS:
+        nearest = difflib.get_close_matches(name, _SPECS, n=3, cutoff=0.3) or list_models()
+        raise ValueError(f"unknown model {name!r}; did you mean {' or '.join(nearest)}?")
+    spec = _SPECS[name]
+    _check_options(name, spec, options)
+    conventions = {key: value for key, value in options.items() if key in _CONVENTIONS}
+    rows = mobilenet_v3.reduce_tail(spec.rows, options.get("tail", "full"))
+    rows = scale_rows(rows, width_mult, options.get("width_rule", "paper"))
+    if options.get("head_channels") is not None:
+        rows = (*rows[:-2], replace(rows[-2], out=options["head_channels"]), rows[-1])
+    return replace(spec, rows=rows, **conventions).with_classes(num_classes)
+
+
+def _check_options(name: str, spec: NetworkSpec, options: dict[str, object]) -> None:
+    allowed = (*_CONVENTIONS, *_FAMILY_OPTIONS.get(spec.family, ()))
+    unknown = sorted(set(options) - set(allowed))
+    if unknown:
+        raise ValueError(
+            f"{name} takes no option {', '.join(unknown)}; "
+            f"it takes width_mult, num_classes, generator, {', '.join(allowed)}"
+        )
+
+
+def create_model(
+    name: str,
+    *,
+    width_mult: float = 1.0,
+    num_classes: int = 1000,
+    generator: torch.Generator | None = None,
+    **options: object,
+) -> Network:
+    """Builds a network by name, with fresh weights.
+
+    Args:
+        name: One of :func:`list_models`.
+        width_mult: Width multiplier, above 0.
+        num_classes: Classes of the last layer.
+        generator: Source of the initial weights; PyTorch's global one when not given.
+        **options: For every network: ``padding`` (``"symmetric"`` or ``"same"``),
+            ``output_stride`` (32, 16 or 8), ``dropout``, ``bn_eps``, ``bn_momentum``.
+            For MobileNetV3 also ``width_rule`` (``"paper"`` or ``"torchvision"``, see
+            :func:`mnv3lib.models.rows.scale_rows`), ``tail`` (``"full"``, ``"dagger"`` or
+            ``"rf2"``, see :func:`mnv3lib.models.mobilenet_v3.reduce_tail`) and
+            ``head_channels`` (features between pooling and classifier).
+
+    Returns:
+        A network from (N, 3, H, W) to logits (N, num_classes), in training mode.
+
+    Raises:
+        ValueError: Unknown name (the nearest ones are named) or option, or a value out of range.
+
+    Example:
+        >>> network = create_model("mobilenet_v3_small", width_mult=0.5, num_classes=10)
+        >>> sum(p.numel() for p in network.parameters())
+        577954
+    """
+    spec = model_spec(name, width_mult=width_mult, num_classes=num_classes, **options)
+    return Network(spec, generator=generator)

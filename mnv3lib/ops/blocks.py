@@ -1,0 +1,134 @@
+"""The two blocks that MobileNets are made of.
+
+:class:`DepthwiseSeparable` is MobileNetV1's (chapter 1), :class:`InvertedResidual` is that of
+MobileNetV2, MnasNet, EfficientNet and MobileNetV3 (chapters 2 and 3).
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+from torch import Tensor, nn
+
+from mnv3lib.ops.conv import ConvNormAct, Padding
+from mnv3lib.ops.squeeze_excite import SqueezeExcite
+
+__all__ = ["DepthwiseSeparable", "InvertedResidual"]
+
+
+class DepthwiseSeparable(nn.Sequential):
+    """A depthwise convolution, then a pointwise one, each with norm and activation.
+
+    ``depthwise`` filters each channel on its own, ``pointwise`` (1x1) mixes the channels.
+    Used by MobileNetV1: arXiv 1704.04861, section 3.1.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel_size: Side of the depthwise kernel.
+        stride: Stride of the depthwise convolution.
+        dilation: Dilation of the depthwise convolution.
+        act: Name of the activation after both convolutions.
+        padding: ``"symmetric"`` or ``"same"``.
+        norm_layer: Makes the normalisation from a channel count.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int = 3,
+        *,
+        stride: int = 1,
+        dilation: int = 1,
+        act: str = "relu",
+        padding: Padding = "symmetric",
+        norm_layer: Callable[[int], nn.Module] = nn.BatchNorm2d,
+    ) -> None:
+        super().__init__()
+        self.depthwise = ConvNormAct(
+            in_channels,
+            in_channels,
+            kernel_size,
+            stride=stride,
+            groups=in_channels,
+            dilation=dilation,
+            act=act,
+            padding=padding,
+            norm_layer=norm_layer,
+        )
+        self.pointwise = ConvNormAct(in_channels, out_channels, 1, act=act, norm_layer=norm_layer)
+
+
+class InvertedResidual(nn.Module):
+    """Thin in, wide in the middle, thin out: the 'bneck' of MobileNetV3's tables.
+
+    1x1 expansion (``expand``) -> depthwise (``depthwise``) -> squeeze-and-excite (``se``) ->
+    1x1 projection without activation (``project``), plus the input where the shapes agree.
+    The activation comes before squeeze-and-excite. Without widening there is no ``expand``.
+
+    Used by MobileNetV2 (arXiv 1801.04381, section 3), MnasNet (1807.11626), EfficientNet
+    (1905.11946) and MobileNetV3 (1905.02244, figures 3 and 4).
+
+    Args:
+        in_channels: Channels of the input.
+        expanded_channels: Channels of the middle; equal to ``in_channels``, it skips ``expand``.
+        out_channels: Channels of the output.
+        kernel_size: Side of the depthwise kernel.
+        stride: Stride of the depthwise convolution.
+        dilation: Dilation of the depthwise convolution.
+        squeeze_channels: Middle channels of squeeze-and-excite; None leaves it out.
+        gate: Gate of squeeze-and-excite.
+        squeeze_act: Activation inside squeeze-and-excite.
+        act: Activation after expansion and depthwise convolution.
+        padding: ``"symmetric"`` or ``"same"``.
+        norm_layer: Makes the normalisation from a channel count.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        expanded_channels: int,
+        out_channels: int,
+        kernel_size: int = 3,
+        *,
+        stride: int = 1,
+        dilation: int = 1,
+        squeeze_channels: int | None = None,
+        gate: Literal["hard_sigmoid", "sigmoid"] = "hard_sigmoid",
+        squeeze_act: str = "relu",
+        act: str = "relu",
+        padding: Padding = "symmetric",
+        norm_layer: Callable[[int], nn.Module] = nn.BatchNorm2d,
+    ) -> None:
+        super().__init__()
+        self.use_residual = stride == 1 and in_channels == out_channels
+        self.expand = self.se = None
+        if expanded_channels != in_channels:
+            self.expand = ConvNormAct(
+                in_channels, expanded_channels, 1, act=act, norm_layer=norm_layer
+            )
+        self.depthwise = ConvNormAct(
+            expanded_channels,
+            expanded_channels,
+            kernel_size,
+            stride=stride,
+            groups=expanded_channels,
+            dilation=dilation,
+            act=act,
+            padding=padding,
+            norm_layer=norm_layer,
+        )
+        if squeeze_channels is not None:
+            self.se = SqueezeExcite(expanded_channels, squeeze_channels, gate=gate, act=squeeze_act)
+        self.project = ConvNormAct(
+            expanded_channels, out_channels, 1, act=None, norm_layer=norm_layer
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: Feature map, (N, C, H, W). Returns (N, C', H / stride, W / stride), rounded up."""
+        y = x if self.expand is None else self.expand(x)  # (N, E, H, W)
+        y = self.depthwise(y)  # (N, E, H', W')
+        if self.se is not None:
+            y = self.se(y)
+        y = self.project(y)  # (N, C', H', W')
+        return x + y if self.use_residual else y
