@@ -29,7 +29,7 @@ def _parts(block: nn.Module) -> list[str]:
 
 
 def _numbered_block(ours: str, block: nn.Module, theirs: str) -> Pairs:
-    """torchvision's newer blocks: ``block.<part>.0`` is the conv, ``.1`` the norm."""
+    """The newer blocks of torchvision: ``block.<part>.0`` is the conv, ``.1`` the norm."""
     for number, part in enumerate(_parts(block)):
         if part == "se":
             yield f"{ours}.se.reduce", f"{theirs}.{number}.fc1"
@@ -39,7 +39,7 @@ def _numbered_block(ours: str, block: nn.Module, theirs: str) -> Pairs:
 
 
 def _torchvision_v2_block(ours: str, block: nn.Module, theirs: str) -> Pairs:
-    """torchvision's MobileNetV2: the projection is not wrapped, its norm counts as a part."""
+    """MobileNetV2 in torchvision: the projection is not wrapped, its norm counts as a part."""
     *inner, last = _parts(block)
     for number, part in enumerate(inner):
         yield from _unit(f"{ours}.{part}", f"{theirs}.{number}.0", f"{theirs}.{number}.1")
@@ -53,7 +53,7 @@ def _stage_positions(network: Network) -> list[tuple[int, int]]:
 
 
 def _torchvision_flat(block_name: str, block_pairs: Callable[..., Pairs], head: tuple) -> Callable:
-    """torchvision's MobileNets: ``features.<row>``, then ``classifier.<position>``."""
+    """MobileNets in torchvision: ``features.<row>``, then ``classifier.<position>``."""
 
     def pairs(network: Network) -> Pairs:
         dense = iter(head)
@@ -70,7 +70,7 @@ def _torchvision_flat(block_name: str, block_pairs: Callable[..., Pairs], head: 
 
 
 def _torchvision_efficientnet(network: Network) -> Pairs:
-    """torchvision's EfficientNet: ``features.<stage + 1>.<block>.block.<part>``."""
+    """EfficientNet in torchvision: ``features.<stage + 1>.<block>.block.<part>``."""
     positions = iter(_stage_positions(network))
     features = 0
     for index, (row, module) in enumerate(zip(network.spec.rows, network.rows, strict=True)):
@@ -86,7 +86,7 @@ def _torchvision_efficientnet(network: Network) -> Pairs:
 
 
 def _timm_block(ours: str, block: nn.Module, theirs: str) -> Pairs:
-    """timm's blocks: without expansion the projection is called ``conv_pw``."""
+    """Blocks in timm: without expansion the projection is called ``conv_pw``."""
     parts = [part for part in _parts(block) if part != "se"]
     convs = ("conv_pw", "conv_dw", "conv_pwl") if len(parts) == 3 else ("conv_dw", "conv_pw")
     for number, (part, conv) in enumerate(zip(parts, convs, strict=True), start=1):
@@ -97,7 +97,7 @@ def _timm_block(ours: str, block: nn.Module, theirs: str) -> Pairs:
 
 
 def _timm(network: Network) -> Pairs:
-    """timm: stem, ``blocks.<stage>.<block>``, and a last convolution that V3 counts as a stage."""
+    """Networks in timm: stem, ``blocks.<stage>.<block>``, last convolution (a stage in V3)."""
     positions = iter(_stage_positions(network))
     last_conv = ("conv_head", "bn2")
     if network.spec.family == "mobilenet_v3":
@@ -125,16 +125,9 @@ LAYOUTS: dict[str, dict[str, Callable[[Network], Pairs]]] = {
         "mobilenet_v3": _torchvision_flat("block", _numbered_block, head=(0, 3)),
         "efficientnet_b0": _torchvision_efficientnet,
     },
-    "timm": {
-        family: _timm
-        for family in (
-            "mobilenet_v1",
-            "mobilenet_v2",
-            "mnasnet_a1",
-            "efficientnet_b0",
-            "mobilenet_v3",
-        )
-    },
+    "timm": dict.fromkeys(
+        ("mobilenet_v1", "mobilenet_v2", "mnasnet_a1", "efficientnet_b0", "mobilenet_v3"), _timm
+    ),
 }
 
 

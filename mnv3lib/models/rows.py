@@ -52,6 +52,11 @@ class ConvRow:
     stride: int = 1
     scaling: Scaling = "always"
 
+    @property
+    def operator(self) -> str:
+        """The row in words, as reports print it."""
+        return f"conv2d {self.kernel}x{self.kernel}"
+
 
 @dataclass(frozen=True)
 class SeparableRow:
@@ -61,6 +66,11 @@ class SeparableRow:
     out: int
     act: str
     stride: int = 1
+
+    @property
+    def operator(self) -> str:
+        """The row in words, as reports print it."""
+        return f"separable {self.kernel}x{self.kernel}"
 
 
 @dataclass(frozen=True)
@@ -83,10 +93,20 @@ class BneckRow:
     act: str
     stride: int = 1
 
+    @property
+    def operator(self) -> str:
+        """The row in words, as reports print it."""
+        return f"bneck {self.kernel}x{self.kernel}"
+
 
 @dataclass(frozen=True)
 class PoolRow:
     """``pool``: global average pooling; (N, C, H, W) becomes (N, C)."""
+
+    @property
+    def operator(self) -> str:
+        """The row in words, as reports print it."""
+        return "pool"
 
 
 @dataclass(frozen=True)
@@ -102,6 +122,11 @@ class DenseRow:
     out: int
     act: str | None = None
     scaling: Scaling = "never"
+
+    @property
+    def operator(self) -> str:
+        """The row in words, as reports print it."""
+        return "dense"
 
 
 Row = ConvRow | SeparableRow | BneckRow | PoolRow | DenseRow

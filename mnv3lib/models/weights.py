@@ -91,10 +91,9 @@ def _foreign_names(model: Network, layout: str) -> dict[str, str]:
 
 
 def _foreign_shape(foreign: str, shape: torch.Size) -> torch.Size:
-    """timm writes the layer after pooling as a 1x1 convolution, (C', C, 1, 1)."""
-    return (
-        torch.Size((*shape, 1, 1)) if foreign == "conv_head.weight" and len(shape) == 2 else shape
-    )
+    """The layer after pooling is a 1x1 convolution in timm, (C', C, 1, 1), and dense here."""
+    is_dense_here = foreign == "conv_head.weight" and len(shape) == 2
+    return torch.Size((*shape, 1, 1)) if is_dense_here else shape
 
 
 def load_weights(model: Network, source: str | Path | Mapping, layout: Layout = "auto") -> Network:

@@ -98,9 +98,11 @@ class ConvNormAct(nn.Sequential):
     ) -> None:
         if kernel_size % 2 == 0:
             raise ValueError(f"kernel_size must be odd to keep maps aligned, got {kernel_size}")
-        options = dict(kernel_size=kernel_size, stride=stride, groups=groups, dilation=dilation)
+        geometry = {"stride": stride, "groups": groups, "dilation": dilation}
         layers: OrderedDict[str, nn.Module] = OrderedDict()
-        layers["conv"] = _conv(in_channels, out_channels, padding, **options)
+        layers["conv"] = _conv(
+            in_channels, out_channels, padding, kernel_size=kernel_size, **geometry
+        )
         layers["norm"] = norm_layer(out_channels)
         if act is not None:
             layers["act"] = activation(act)

@@ -1,0 +1,208 @@
+"""Parameters and multiply-adds of a network, with the convention stated beside the number.
+
+Published counts differ by a tenth and more for the same network, because each library decides
+silently whether batch norm, activations and pooling count. Here the caller decides, and the
+result says so. Taught in chapter 5 (the two networks).
+"""
+
+import copy
+import warnings
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from fvcore.nn import FlopCountAnalysis
+from torch import nn
+
+from mnv3lib.measure.operators import ARITHMETIC, ELEMENTWISE, HANDLERS
+from mnv3lib.models.builder import MIN_RESOLUTION, Network
+
+__all__ = ["BatchNorm", "Count", "RowCount", "check_resolution", "count", "row_modules"]
+
+BatchNorm = Literal["free", "counted", "folded"]
+
+_CONVENTIONS: dict[str, str] = {
+    "free": "batch norm: its parameters count, its arithmetic does not",
+    "counted": "batch norm: parameters count, and one MAC an element",
+    "folded": "batch norm folded into the convolutions: a bias a channel, no arithmetic",
+}
+
+
+@dataclass(frozen=True)
+class RowCount:
+    """Cost of one row of the table.
+
+    Attributes:
+        index: Line of the table, from 0.
+        operator: The row in words, as ``bneck 3x3``.
+        input_shape: Shape of the input without the batch axis, (C, H, W) or (C,).
+        output_shape: Shape of the output without the batch axis.
+        params: Learnable numbers.
+        macs: Multiply-adds for one image, one per fused multiply-add.
+        operators: Operations by kind of operator, whether or not the convention counts them.
+    """
+
+    index: int
+    operator: str
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    params: int
+    macs: int
+    operators: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Count:
+    """Cost of a network for one image.
+
+    Attributes:
+        params: Learnable numbers.
+        macs: Multiply-adds, one per fused multiply-add.
+        resolution: Side of the square input, in pixels.
+        convention: What the two numbers include, in words.
+        rows: The same, row by row; they add up to the totals.
+        operators: Operations by kind: ``conv``, ``pointwise``, ``depthwise``, ``linear``, and
+            elementwise ones, whether or not the convention counts them.
+    """
+
+    params: int
+    macs: int
+    resolution: int
+    convention: str
+    rows: tuple[RowCount, ...]
+    operators: dict[str, int]
+
+
+def check_resolution(resolution: int) -> None:
+    """Raises a ValueError unless resolution is a whole number of at least 32 pixels."""
+    if isinstance(resolution, bool) or not isinstance(resolution, int):
+        raise ValueError(f"resolution must be a whole number of pixels, got {resolution!r}")
+    if resolution < MIN_RESOLUTION:
+        raise ValueError(
+            f"resolution must be at least {MIN_RESOLUTION} pixels, got {resolution}; "
+            "the last map would be smaller than a pixel"
+        )
+
+
+def row_modules(model: nn.Module) -> dict[str, nn.Module]:
+    """The parts that a network is reported by: table rows, or direct children, by name."""
+    if isinstance(model, Network):
+        return {f"rows.{name}": row for name, row in model.rows.named_children()}
+    return dict(model.named_children())
+
+
+def count(
+    model: nn.Module,
+    resolution: int = 224,
+    *,
+    batch_norm: BatchNorm = "free",
+    activations: bool = False,
+) -> Count:
+    """Counts parameters and multiply-adds of a network for one square RGB image.
+
+    Convolutions (squeeze-and-excite's included) and linear layers always count, without their
+    bias additions: one MAC per fused multiply-add. That is all that the papers of this book
+    count, and the default.
+
+    Args:
+        model: The network; it is left as it was.
+        resolution: Side of the image in pixels, at least 32.
+        batch_norm: ``"free"``, ``"counted"`` or ``"folded"``; see the returned convention.
+        activations: Also count one operation for each element that an activation, a
+            multiplication by a gate, a residual addition or a pooling touches.
+
+    Returns:
+        Totals, rows and the convention in words.
+
+    Raises:
+        ValueError: A resolution below 32, or an unknown batch norm convention.
+
+    Example:
+        >>> from mnv3lib import create_model
+        >>> count(create_model("mobilenet_v3_large")).macs
+        216589760
+    """
+    check_resolution(resolution)
+    if batch_norm not in _CONVENTIONS:
+        raise ValueError(f"unknown batch_norm {batch_norm!r}; choose one of {list(_CONVENTIONS)}")
+    counted = {*ARITHMETIC}
+    counted |= {"batch_norm"} if batch_norm == "counted" else set()
+    counted |= {*ELEMENTWISE} if activations else set()
+    traced = _trace(model, resolution)
+
+    def macs(operators: Counter) -> int:
+        return sum(number for kind, number in operators.items() if kind in counted)
+
+    rows = tuple(
+        RowCount(
+            index,
+            _operator(model, index, module),
+            *traced.shapes[name],
+            params=_params(module, batch_norm),
+            macs=macs(traced.operators[name]),
+            operators=dict(traced.operators[name]),
+        )
+        for index, (name, module) in enumerate(row_modules(model).items())
+    )
+    total = traced.operators[""]
+    convention = _describe(batch_norm, activations)
+    params = _params(model, batch_norm)
+    return Count(params, macs(total), resolution, convention, rows, dict(total))
+
+
+def _operator(model: nn.Module, index: int, module: nn.Module) -> str:
+    return model.spec.rows[index].operator if isinstance(model, Network) else type(module).__name__
+
+
+def _describe(batch_norm: str, activations: bool) -> str:
+    extra = "one per element of activations, gates, additions and pooling" if activations else None
+    parts = ["one MAC per fused multiply-add of convolutions and linear layers"]
+    return "; ".join([*parts, *([extra] if extra else []), _CONVENTIONS[batch_norm]])
+
+
+def _params(module: nn.Module, batch_norm: str) -> int:
+    total = sum(p.numel() for p in module.parameters())
+    if batch_norm == "folded":  # scale and shift (2 C) become one bias (C)
+        norms = [m for m in module.modules() if isinstance(m, nn.BatchNorm2d)]
+        total -= sum(norm.num_features for norm in norms)
+    return total
+
+
+@dataclass(frozen=True)
+class _Trace:
+    operators: dict[str, Counter]
+    shapes: dict[str, tuple[tuple[int, ...], tuple[int, ...]]]
+
+
+def _trace(model: nn.Module, resolution: int) -> _Trace:
+    """Follows one image through a copy of the network with fvcore's tracer."""
+    twin = copy.deepcopy(model).cpu().float().eval()
+    image = torch.zeros(1, 3, resolution, resolution)
+    analysis = FlopCountAnalysis(twin, image).set_op_handle(**HANDLERS)
+    analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+    analysis.tracer_warnings("none")
+    operators = analysis.by_module_and_operator()
+    unknown = analysis.unsupported_ops()
+    if unknown:
+        warnings.warn(f"not counted, no handler for: {', '.join(sorted(unknown))}", stacklevel=3)
+    return _Trace(operators, _shapes(twin.to("meta"), image.to("meta")))
+
+
+def _shapes(ghost: nn.Module, image: torch.Tensor) -> dict[str, tuple]:
+    """Input and output shape of each row, on the meta device: no arithmetic, no memory."""
+    shapes: dict[str, tuple] = {}
+
+    def note(name: str) -> Callable[..., None]:
+        def hook(_: nn.Module, inputs: tuple, output: torch.Tensor) -> None:
+            shapes[name] = (tuple(inputs[0].shape[1:]), tuple(output.shape[1:]))
+
+        return hook
+
+    hooks = [m.register_forward_hook(note(name)) for name, m in row_modules(ghost).items()]
+    with torch.no_grad():
+        ghost(image)
+    for hook in hooks:
+        hook.remove()
+    return shapes

@@ -1,0 +1,96 @@
+"""What one operator costs: fvcore handlers for everything that the book's networks run.
+
+fvcore counts convolutions, linear layers, batch norm and pooling; it warns about hard swish,
+hard sigmoid and elementwise arithmetic and leaves them out. The handlers here name every
+operator, so that :func:`mnv3lib.measure.count` can state what is in a number and what is not.
+Taught in chapter 1 (convolutions) and chapter 5 (whole networks).
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from math import prod
+
+from fvcore.nn.jit_handles import conv_flop_count, get_shape
+
+__all__ = ["ARITHMETIC", "ELEMENTWISE", "HANDLERS"]
+
+ARITHMETIC = ("conv", "pointwise", "depthwise", "linear")
+ELEMENTWISE = (
+    "relu",
+    "relu6",
+    "swish",
+    "sigmoid",
+    "hard_swish",
+    "hard_sigmoid",
+    "multiply",
+    "add",
+    "divide",
+    "pool",
+)
+
+Handler = Callable[[list, list], Counter]
+
+
+def conv_kind(weight_shape: list[int], groups: int) -> str:
+    """Names a convolution from the shape of its weights, (C', C / groups, k, k).
+
+    Returns:
+        ``"depthwise"`` (one input channel a filter, several groups), ``"pointwise"`` (1x1) or
+        ``"conv"``.
+    """
+    if groups > 1 and weight_shape[1] == 1:
+        return "depthwise"
+    return "pointwise" if weight_shape[2:] == [1, 1] else "conv"
+
+
+def _conv(inputs: list, outputs: list) -> Counter:
+    x, weight, out = get_shape(inputs[0]), get_shape(inputs[1]), get_shape(outputs[0])
+    groups = inputs[8].toIValue()
+    return Counter({conv_kind(weight, groups): conv_flop_count(x, weight, out)})
+
+
+def _elements(name: str) -> Handler:
+    """One operation for each element of the output."""
+
+    def handler(inputs: list, outputs: list) -> Counter:
+        return Counter({name: prod(get_shape(outputs[0]))})
+
+    return handler
+
+
+def _input_elements(name: str) -> Handler:
+    """One operation for each element of the input."""
+
+    def handler(inputs: list, outputs: list) -> Counter:
+        return Counter({name: prod(get_shape(inputs[0]))})
+
+    return handler
+
+
+def _free(inputs: list, outputs: list) -> Counter:
+    """Moves or reshapes data; no arithmetic."""
+    return Counter()
+
+
+HANDLERS: dict[str, Handler] = {
+    "aten::_convolution": _conv,
+    "aten::batch_norm": _elements("batch_norm"),
+    "aten::relu": _elements("relu"),
+    "aten::relu_": _elements("relu"),
+    "aten::relu6": _elements("relu6"),
+    "aten::hardtanh": _elements("relu6"),
+    "aten::hardtanh_": _elements("relu6"),
+    "aten::silu": _elements("swish"),
+    "aten::silu_": _elements("swish"),
+    "aten::sigmoid": _elements("sigmoid"),
+    "aten::hardswish": _elements("hard_swish"),
+    "aten::hardswish_": _elements("hard_swish"),
+    "aten::hardsigmoid": _elements("hard_sigmoid"),
+    "aten::mul": _elements("multiply"),
+    "aten::add": _elements("add"),
+    "aten::add_": _elements("add"),
+    "aten::div": _elements("divide"),
+    "aten::adaptive_avg_pool2d": _input_elements("pool"),
+    "aten::mean": _input_elements("pool"),
+    "aten::pad": _free,
+}
