@@ -1,0 +1,73 @@
+"""Sphinx extension of the book: pages that need no network and no script to show mathematics.
+
+LaTeX becomes MathML while the book is built, which every current browser draws by itself, so that
+a page carries no renderer and works from a folder. What the converter does not know is reported
+as a warning, and the strict build stops.
+"""
+
+import re
+from importlib.metadata import entry_points
+
+from docutils import nodes
+from latex2mathml.converter import convert
+from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
+from sphinx.util import logging
+from sphinx.util.math import get_node_equation_number, wrap_displaymath
+from sphinx.writers.html5 import HTML5Translator
+
+LOGGER = logging.getLogger(__name__)
+UNKNOWN = re.compile(r"<m[io][^>]*>(\\[A-Za-z]+)")
+
+
+def mathml(node: nodes.Element, *, block: bool) -> str:
+    """Convert the LaTeX of a math node; warn about commands that stay unconverted."""
+    latex = node.astext().strip()
+    if block:
+        # Sphinx's own wrapping: aligned rows where the source has line breaks.
+        latex = wrap_displaymath(latex, None, False) if r"\\" in latex else latex
+        latex = latex.replace(r"\begin{split}", r"\begin{aligned}")
+        latex = latex.replace(r"\end{split}", r"\end{aligned}")
+        latex = re.sub(r"\\(begin|end)\{equation\*?\}", "", latex).strip()
+    try:
+        converted = convert(latex, display="block" if block else "inline")
+    except Exception as error:
+        LOGGER.warning("math %r does not convert: %s", latex, error, location=node)
+        return f"<code>{latex}</code>"
+    for command in UNKNOWN.findall(converted):
+        LOGGER.warning("math command %s is not known", command, location=node)
+    return converted
+
+
+def visit_math(self: HTML5Translator, node: nodes.math) -> None:
+    self.body.append(self.starttag(node, "span", "", CLASS="math"))
+    self.body.append(mathml(node, block=False) + "</span>")
+    raise nodes.SkipNode
+
+
+def visit_math_block(self: HTML5Translator, node: nodes.math_block) -> None:
+    self.body.append(self.starttag(node, "div", CLASS="math"))
+    if node["number"]:
+        self.body.append(f'<span class="eqno">({get_node_equation_number(self, node)})')
+        self.add_permalink_ref(node, "Link to this equation")
+        self.body.append("</span>")
+    self.body.append(mathml(node, block=True) + "</div>\n")
+    raise nodes.SkipNode
+
+
+def check_renderer(app: Sphinx) -> None:
+    """Stop early where figures would come without their dark twin."""
+    names = [point.name for point in entry_points(group="myst_nb.mime_renderers")]
+    if "mnv3lib" not in names:
+        raise ExtensionError(
+            "mnv3lib's renderer for figures is not registered: install the package with "
+            "`pip install -e .` (or run `make book`, which does)"
+        )
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.add_html_math_renderer(
+        "mathml", inline_renderers=(visit_math, None), block_renderers=(visit_math_block, None)
+    )
+    app.connect("builder-inited", check_renderer)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
