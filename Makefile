@@ -1,0 +1,79 @@
+# The only names to remember: book, test, lint, links, notebooks, clean. `make` alone explains them.
+# The first target that needs it makes .venv; it is made again only when pyproject.toml,
+# constraints.txt or the place of this folder changes.
+
+PYTHON ?= python3
+JOBS ?= 2
+
+RUN := .venv/bin/python -m
+HTML := _build/html
+STATE := $(shell { cat pyproject.toml constraints.txt; pwd; } | cksum | cut -d ' ' -f 1)
+READY := .venv/.ready-$(STATE)
+
+# One thread a process: two notebooks or test workers that share the cores would slow each other.
+export OMP_NUM_THREADS := 1
+# Kernels come from .venv, and the debugger inside them keeps quiet.
+export JUPYTER_PREFER_ENV_PATH := 1
+export PYDEVD_DISABLE_FILE_VALIDATION := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help book test lint links notebooks clean unit nbval browser
+
+help:
+	@echo "make book       execute every notebook and build the book into $(HTML)"
+	@echo "make test       everything below, in this order: $(STEPS)"
+	@echo "make lint       ruff: style and format of code and notebooks"
+	@echo "make links      build the book, then check its links, anchors and images (web addresses are not fetched)"
+	@echo "make notebooks  execute the notebooks and store their text outputs, for authors"
+	@echo "make clean      remove what building and testing left behind (not .venv)"
+	@echo
+	@echo "Steps of make test that can be run alone: unit, nbval, browser."
+	@echo "PYTHON=python3.11 chooses the interpreter that makes .venv; JOBS=2 the processes that test at once."
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "The book needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1)."; \
+	  echo "Name another one: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@echo "Installing the tested versions into .venv (minutes the first time)"
+	@.venv/bin/python -c '' 2>/dev/null && grep -qsF '$(CURDIR)/.venv' .venv/bin/activate \
+	  || $(PYTHON) -m venv --clear .venv
+	$(RUN) pip install --quiet --editable ".[book,test,deploy]" --constraint constraints.txt
+	@rm -f .venv/.ready-* && touch $@
+
+book: $(READY)
+	.venv/bin/jupyter-book build . -n -W --keep-going
+	@test -s $(HTML)/index.html || { echo "The build left no $(HTML)/index.html"; exit 1; }
+	@echo "The book is ready: open $(HTML)/index.html in a browser"
+
+STEPS := lint unit nbval book browser
+
+test: $(READY)
+	@report="make test:"; for step in $(STEPS); do \
+	  echo "== $$step"; start=$$(date +%s); \
+	  $(MAKE) --no-print-directory $$step || { echo "make test: the step '$$step' failed"; exit 1; }; \
+	  report="$$report $$step $$(($$(date +%s) - start)) s,"; \
+	done; echo "$${report%,}"
+
+lint: $(READY)
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+
+unit: $(READY)
+	$(RUN) pytest -n $(JOBS) -m "not book"
+
+nbval: $(READY)
+	$(RUN) pytest -n $(JOBS) --dist loadfile -p tests.nbval_patience \
+	  --nbval --nbval-current-env --nbval-cell-timeout 120 book
+
+browser: $(READY)
+	$(RUN) pytest -n $(JOBS) -m book tests/test_built_book.py
+
+links: book
+	$(RUN) pytest -m book -k links tests/test_built_book.py
+
+notebooks: $(READY)
+	.venv/bin/python book/execute.py
+
+clean:
+	rm -rf _build dist .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -1,0 +1,199 @@
+"""Rules that the repository sets itself: files, versions, the cut of the package, the README."""
+
+import ast
+import doctest
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# --- what may be committed ---------------------------------------------------------------------
+
+# Paths of the machines that build this and hosts of package registries, put together from parts
+# so that this file does not hold them itself.
+FOLDERS = ("work", "root", "home", "Users", "farm", "opt", "tmp")
+HOSTS = (("pypi", "org"), ("files", "pythonhosted"), ("registry", "npmjs"), ("deb", "debian"))
+MACHINE_TRACE = re.compile(
+    "|".join(
+        [rf"(?<![\w.~/)}}-])/{folder}/\w" for folder in FOLDERS]
+        + [r"\.".join(parts) for parts in HOSTS]
+    )
+)
+
+
+def tracked_files() -> list[str]:
+    """Files of the repository as git lists them; none outside of a git checkout."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    return sorted(filter(None, listed.stdout.split("\0")))
+
+
+def test_no_machine_paths_or_registry_hosts():
+    files = [ROOT / name for name in tracked_files()]
+    if not files:
+        pytest.skip("not a git checkout: nothing says which files belong to the repository")
+    found = []
+    for file in filter(Path.is_file, files):
+        text = file.read_bytes().decode("utf-8", errors="ignore")
+        for number, line in enumerate(text.splitlines(), start=1):
+            if match := MACHINE_TRACE.search(line):
+                found.append(f"{file.relative_to(ROOT)}:{number}: {match[0]}")
+    assert found == []
+
+
+def test_machine_trace_knows_what_it_looks_for():
+    trace = "/".join(["", "home", "someone", "book"])
+    assert MACHINE_TRACE.search(f"File {trace}")
+    assert MACHINE_TRACE.search(".".join(["https://files", "pythonhosted", "org"]))
+    assert not MACHINE_TRACE.search("https://example.org" + trace)
+    assert not MACHINE_TRACE.search("../shared/data and book/work/x")
+
+
+def test_large_files_are_not_committed():
+    big = [n for n in tracked_files() if (ROOT / n).is_file() and (ROOT / n).stat().st_size > 3e6]
+    assert big == []
+
+
+def test_everything_in_data_is_documented():
+    documented = (ROOT / "data" / "README.md").read_text(encoding="utf-8")
+    entries = {Path(name).parts[1] for name in tracked_files() if name.startswith("data/")}
+    assert [
+        entry for entry in sorted(entries - {"README.md"}) if f"`{entry}" not in documented
+    ] == []
+
+
+# --- versions ----------------------------------------------------------------------------------
+
+
+def project() -> dict:
+    """The [project] table of pyproject.toml."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def pins() -> dict[str, str]:
+    """Name and version of every line of constraints.txt."""
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    rows = (line.split("==") for line in lines if line and not line.startswith("#"))
+    return {canonicalize_name(name): version for name, version in rows}
+
+
+def test_constraints_pin_every_dependency():
+    groups = [project()["dependencies"], *project()["optional-dependencies"].values()]
+    for requirement in map(Requirement, (row for rows in groups for row in rows)):
+        version = pins().get(canonicalize_name(requirement.name))
+        assert version, f"constraints.txt does not pin {requirement.name}"
+        assert requirement.specifier.contains(version), f"{requirement} does not allow {version}"
+
+
+def test_constraints_are_sorted():
+    names = list(pins())
+    assert names == sorted(names, key=canonicalize_name)
+
+
+def test_conda_environment_installs_the_same():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    (pip,) = [row["pip"] for row in environment["dependencies"] if isinstance(row, dict)]
+    assert pip == ["-c constraints.txt", "-e .[book,test,deploy]"]
+    assert ".[book,test,deploy]" in (ROOT / "Makefile").read_text(encoding="utf-8")
+
+
+# --- the package -------------------------------------------------------------------------------
+
+MODULES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "mnv3lib").rglob("*.py"))
+MAX_MODULE_LINES = 250
+# Ground floor first: a room imports only from rooms before it. What is not listed is the roof.
+ROOMS = (
+    "paths",
+    "ops",
+    "models",
+    "heads",
+    "measure",
+    "data",
+    "train",
+    "search",
+    "compress",
+    "ledger",
+)
+
+
+def syntax(module: str) -> ast.Module:
+    """The syntax tree of a module."""
+    return ast.parse((ROOT / module).read_text(encoding="utf-8"))
+
+
+def room(dotted: str) -> str:
+    """The room of a module: the first name after the package's."""
+    return dotted.split(".")[1] if "." in dotted else ""
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_module_says_what_it_is_for_and_what_it_offers(module):
+    tree = syntax(module)
+    assert ast.get_docstring(tree), "no docstring"
+    names = [
+        t.id
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for t in node.targets
+        if isinstance(t, ast.Name)
+    ]
+    assert "__all__" in names, "no __all__"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_module_holds_one_idea(module):
+    lines = len((ROOT / module).read_text(encoding="utf-8").splitlines())
+    assert lines <= MAX_MODULE_LINES, f"{lines} lines: there are two ideas in it"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_module_imports_from_lower_rooms_only(module):
+    own = room(module.removesuffix(".py").replace("/", "."))
+    if own not in ROOMS:
+        return  # the roof: plotting, exercises, the command, the book's helpers
+    allowed = {*ROOMS[: ROOMS.index(own) + 1]}
+    for node in ast.walk(syntax(module)):
+        imported = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        if isinstance(node, ast.Import):
+            imported = [name.name for name in node.names]
+        for name in imported:
+            if name.split(".")[0] == "mnv3lib":
+                assert room(name) in allowed, f"{own} must not import {name}"
+
+
+# --- README ------------------------------------------------------------------------------------
+
+
+def test_readme_lists_the_chapters():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    chapters = sorted(f"book/{path.name}" for path in (ROOT / "book").glob("[0-9][0-9]_*.ipynb"))
+    assert re.findall(r"\((book/\d\d_\w+\.ipynb)\)", text) == chapters
+
+
+def test_readme_links_and_pictures_exist():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    targets = re.findall(r"\]\(([^)#]+)\)|(?:src|srcset)=\"([^\"]+)\"", text)
+    local = [link or picture for link, picture in targets if "://" not in link + picture]
+    assert [target for target in local if not (ROOT / target).is_file()] == []
+
+
+def test_readme_example_prints_what_it_says():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = "\n".join(re.findall(r"```python\n(.*?)```", text, re.S))
+    example = doctest.DocTestParser().get_doctest(text, {}, "README.md", "README.md", 0)
+    assert example.examples, "no example"
+    assert doctest.DocTestRunner().run(example).failed == 0
+
+
+def test_readme_names_the_commands_of_the_makefile():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z]+):", makefile, re.M))
+    assert {"book", "test", "lint", "links", "notebooks", "clean"} <= targets
+    assert set(re.findall(r"`?make ([a-z]+)`?", text)) <= targets
