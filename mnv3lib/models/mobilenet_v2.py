@@ -1,7 +1,8 @@
 """MobileNetV2: inverted residuals with linear bottlenecks (chapter 2).
 
 Source: arXiv 1801.04381, Table 2. The text counts 19 bottlenecks, the table has 17.
-Batch norm follows torchvision (eps 1e-5), whose checkpoints are the common ones.
+Batch norm follows the authors' code (slim: eps 1e-3); torchvision's checkpoints want
+``bn_eps=1e-5``.
 """
 
 from mnv3lib.models.rows import ConvRow, DenseRow, NetworkSpec, PoolRow
@@ -31,8 +32,7 @@ MOBILENET_V2 = NetworkSpec(
         PoolRow(),                     # 7 x 7 x 1280
         DenseRow(1000),                # 1280
     ),
-    bn_eps=1e-5,
-    bn_momentum=0.1,
+    bn_momentum=0.003,  # the authors' code (slim): decay 0.997
 )
 # fmt: on
 

@@ -2,6 +2,11 @@
 
 Loading is strict: every tensor of the network is set from the checkpoint and every tensor of
 the checkpoint is used, or an error lists what does not fit and the network stays as it was.
+
+What no checkpoint says is the epsilon of its batch norm and the padding it was trained with; a
+wrong one shifts every logit silently (chapter 5 measures it). Ours are eps 1e-3 and symmetric
+padding. Pass ``bn_eps=1e-5`` to :func:`mnv3lib.create_model` for torchvision's MobileNetV2 and
+EfficientNet and for timm's PyTorch-trained networks, ``padding="same"`` for TensorFlow's.
 """
 
 import pickle
