@@ -67,7 +67,7 @@ def test_notebook_was_executed_in_order(notebook):
 
 HIDDEN = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
 NOT_PROSE = re.compile(
-    r"<!--.*?-->|\$\$.*?\$\$|^(`{3,}|:{3,}).*$|^:[\w-]+:.*$|^\([\w-]+\)=$|^\|[-:| ]+\|$",
+    r"<!--.*?-->|\$\$.*?\$\$|^(`{3,}|:{3,})(\{[\w-]+\})?|^:[\w-]+:.*$|^\([\w-]+\)=$|^\|[-:| ]+\|$",
     re.S | re.M,
 )
 
