@@ -67,8 +67,17 @@ def test_notebook_was_executed_in_order(notebook):
 
 HIDDEN = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
 NOT_PROSE = re.compile(
-    r"<!--.*?-->|\$\$.*?\$\$|^(`{3,}|:{3,})(\{[\w-]+\})?|^:[\w-]+:.*$|^\([\w-]+\)=$|^\|[-:| ]+\|$",
-    re.S | re.M,
+    "|".join(
+        [
+            r"<!--.*?-->",
+            r"\$\$.*?\$\$",
+            r"^(`{3,}|:{3,})(\{[\w-]+\})?",  # the fence of a box; its title is prose
+            r"^:[\w-]+:[^\n]*$",  # an option of a box
+            r"^\([\w-]+\)=$",  # a label
+            r"^\|[-:| ]+\|$",  # the rule under a table's head
+        ]
+    ),
+    re.DOTALL | re.MULTILINE,
 )
 
 
