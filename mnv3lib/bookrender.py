@@ -47,15 +47,16 @@ class BookRenderer:
 
 
 def _twin_images(renderer: NbElementRenderer, twin: dict[str, Any]) -> list[nodes.Element]:
-    images: list[nodes.Element] = []
+    # In a container of their own: the theme hides a caption beside a picture of the other theme.
+    pair = nodes.container(classes=["twin-pair"])
     for theme in ("light", "dark"):
         content = twin[theme].encode()
         name = f"{hashlib.sha256(content).hexdigest()[:16]}.svg"
         uri = renderer.write_file([name], content, overwrite=False, exists_ok=True)
         image = nodes.image(uri=uri, alt=twin["alt"], width=f"{twin['width']}px")
         image["classes"] += ["twin-figure", f"only-{theme}"]
-        images.append(image)
-    return images
+        pair.append(image)
+    return [pair]
 
 
 def _captioned_table(
