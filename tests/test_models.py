@@ -1,0 +1,232 @@
+"""The registry, the builder and the tables: what is asked for is what gets built."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+import mnv3lib
+from mnv3lib import create_model, deploy, list_models
+from mnv3lib.models import Network, model_spec
+from mnv3lib.models.mobilenet_v3 import MOBILENET_V3_LARGE, MOBILENET_V3_SMALL
+from mnv3lib.models.rows import HS, BneckRow, ConvRow, DenseRow, expansion_ratios, scale_rows
+from mnv3lib.models.stages import StageRow, unroll
+from mnv3lib.ops import InvertedResidual
+
+EVERY = list_models()
+V3 = list_models("mobilenet_v3_*")
+
+
+def images(side: int = 32, batch: int = 2) -> torch.Tensor:
+    return torch.randn(batch, 3, side, side, generator=torch.Generator().manual_seed(0))
+
+
+def test_names() -> None:
+    assert EVERY == [
+        "efficientnet_b0",
+        "mnasnet_a1",
+        "mobilenet_v1",
+        "mobilenet_v2",
+        "mobilenet_v3_large",
+        "mobilenet_v3_large_minimalistic",
+        "mobilenet_v3_small",
+        "mobilenet_v3_small_minimalistic",
+    ]
+    assert list_models("*v3*minimal*") == [EVERY[5], EVERY[7]]
+    assert list_models("resnet*") == []
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_network_maps_images_to_logits(name: str) -> None:
+    network = create_model(name, num_classes=7, width_mult=0.5).eval()
+    assert network(images()).shape == (2, 7)
+    assert len(network.rows) == len(network.spec.rows)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_network_trains_every_parameter(name: str) -> None:
+    network = create_model(name, num_classes=3, width_mult=0.35)
+    network(images()).square().sum().backward()
+    without = [key for key, p in network.named_parameters() if p.grad is None]
+    assert without == []
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_features_by_stride(name: str) -> None:
+    network = create_model(name, width_mult=0.35).eval()
+    maps = network.features(images(64))
+    assert list(maps) == ["C1", "C2", "C3", "C4", "C5"]
+    for level, (key, value) in enumerate(maps.items(), start=1):
+        assert value.shape == (2, network.feature_channels[key], 64 >> level, 64 >> level)
+
+
+@pytest.mark.parametrize("output_stride", [8, 16])
+def test_output_stride_keeps_the_map_and_dilates_the_blocks_after(output_stride: int) -> None:
+    network = create_model("mobilenet_v3_large", output_stride=output_stride).eval()
+    maps = network.features(images(64, batch=1))
+    assert maps["C5"].shape[-1] == 64 // output_stride
+    dilations = [
+        row.depthwise.conv.dilation[0] for row in network.rows if isinstance(row, InvertedResidual)
+    ]
+    # The block that gives up its stride is not dilated yet; those after it are.
+    by_stride = {16: [1] * 13 + [2, 2], 8: [1] * 7 + [2] * 6 + [4, 4]}
+    assert dilations == by_stride[output_stride]
+
+
+def test_rows_of_large_mirror_table_1() -> None:
+    assert len(MOBILENET_V3_LARGE.rows) == 20
+    assert MOBILENET_V3_LARGE.rows[0] == ConvRow(3, 16, HS, 2)
+    assert MOBILENET_V3_LARGE.rows[4] == BneckRow(5, 72, 40, True, "relu", 2)
+    assert MOBILENET_V3_LARGE.stages == (1, 2, 3, 4, 2, 3)
+    assert MOBILENET_V3_SMALL.stages == (1, 2, 3, 2, 3)
+
+
+def test_expansion_ratios_of_the_paper() -> None:
+    large = [1, 4, 3, 3, 3, 3, 6, 2.5, 184 / 80, 184 / 80, 6, 6, 6, 6, 6]
+    small = [1, 72 / 16, 88 / 24, 4, 6, 6, 3, 3, 6, 6, 6]
+    assert expansion_ratios(MOBILENET_V3_LARGE.rows) == large
+    assert expansion_ratios(MOBILENET_V3_SMALL.rows) == small
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_width_one_is_the_table(name: str) -> None:
+    rows = model_spec(name).rows
+    for rule in ("paper", "torchvision"):
+        assert scale_rows(rows, 1.0, rule) == rows
+
+
+@given(st.floats(0.05, 3), st.sampled_from(EVERY), st.sampled_from(["paper", "torchvision"]))
+def test_scaled_tables_keep_multiples_of_eight(width: float, name: str, rule: str) -> None:
+    for row in scale_rows(model_spec(name).rows[:-1], width, rule):
+        for channels in (getattr(row, "out", 8), getattr(row, "exp", 8)):
+            assert channels % 8 == 0
+            assert channels >= 8
+
+
+@given(st.floats(0.05, 3), st.sampled_from(EVERY))
+def test_wider_is_never_narrower_in_any_row(width: float, name: str) -> None:
+    narrow, wide = (scale_rows(model_spec(name).rows, m) for m in (width, width * 1.3))
+    for row, wider_row in zip(narrow, wide, strict=True):
+        assert getattr(wider_row, "out", 0) >= getattr(row, "out", 0)
+
+
+def test_unrolled_stages_use_the_stride_once() -> None:
+    rows = list(unroll(16, [StageRow(t=6, c=24, n=3, s=2, act="relu6", kernel=5, se=True)]))
+    assert [row.stride for row in rows] == [2, 1, 1]
+    assert [row.exp for row in rows] == [96, 144, 144]
+    assert all(row.se and row.kernel == 5 for row in rows)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_deploy_folds_every_norm_and_keeps_the_outputs(name: str) -> None:
+    network = create_model(name, generator=torch.Generator().manual_seed(1)).double()
+    network(images(64).double())  # moves the running statistics away from their start
+    network.eval()
+    deployed = deploy(network)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in deployed.modules())
+    assert any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
+    torch.testing.assert_close(deployed(images().double()), network(images().double()))
+
+
+def test_the_same_generator_seed_gives_the_same_weights() -> None:
+    first, second = (
+        create_model("mobilenet_v3_small", generator=torch.Generator().manual_seed(5))
+        for _ in range(2)
+    )
+    for a, b in zip(first.parameters(), second.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_building_with_a_generator_leaves_the_global_one_alone() -> None:
+    before = torch.get_rng_state()
+    create_model("mobilenet_v3_small", generator=torch.Generator().manual_seed(5))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_fresh_networks_keep_the_signal_in_range(name: str) -> None:
+    """Logits neither vanish nor explode with the initial weights, in training mode."""
+    network = create_model(name, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        spread = network(images(64, batch=8)).std().item()
+    assert 1e-3 < spread < 10
+
+
+def test_conventions_reach_the_layers() -> None:
+    network = create_model(
+        "mobilenet_v2", bn_eps=1e-5, bn_momentum=0.1, dropout=0.5, padding="same"
+    )
+    norm = network.rows[0].norm
+    assert (norm.eps, norm.momentum) == (1e-5, 0.1)
+    assert network.rows[-1].dropout.p == 0.5
+
+
+def test_unknown_name_gets_the_nearest_ones() -> None:
+    with pytest.raises(ValueError, match=r"unknown model 'mobilenetv3_large'.*mobilenet_v3_large"):
+        create_model("mobilenetv3_large")
+
+
+@pytest.mark.parametrize("width", [0, -1.0, float("nan")])
+def test_width_must_be_above_zero(width: float) -> None:
+    with pytest.raises(ValueError, match="width_mult must be above 0"):
+        create_model("mobilenet_v3_large", width_mult=width)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("mobilenet_v2", {"tail": "rf2"}, "mobilenet_v2 takes no option tail; it takes"),
+        ("mobilenet_v3_large", {"tail": "short"}, "unknown tail 'short'"),
+        ("mobilenet_v3_large", {"width_rule": "keras"}, "unknown width rule 'keras'"),
+        ("mobilenet_v3_large", {"output_stride": 4}, "output_stride must be 8, 16 or 32, got 4"),
+        ("mobilenet_v3_large", {"padding": "valid"}, "unknown padding 'valid'"),
+        ("mobilenet_v3_large", {"num_classes": 0}, "num_classes must be at least 1, got 0"),
+        ("mobilenet_v3_large", {"widht_mult": 1}, "takes no option widht_mult"),
+    ],
+)
+def test_wrong_options_are_named(name: str, options: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        create_model(name, **options)
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((1, 1, 64, 64), r"expected RGB images of shape \(N, 3, H, W\), got \(1, 1, 64, 64\)"),
+        ((3, 64, 64), r"add the batch axis"),
+        ((1, 3, 31, 64), "at least 32 pixels on both sides, got 31 x 64"),
+    ],
+)
+@pytest.mark.parametrize("method", ["forward", "features"])
+def test_wrong_images_are_named(shape: tuple, message: str, method: str) -> None:
+    network = create_model("mobilenet_v3_small").eval()
+    with pytest.raises(ValueError, match=message):
+        getattr(network, method)(torch.zeros(shape))
+
+
+def test_v3_variants_share_their_widths() -> None:
+    for size in ("large", "small"):
+        full, plain = (model_spec(f"mobilenet_v3_{size}{s}").rows for s in ("", "_minimalistic"))
+        assert [getattr(r, "out", 0) for r in full] == [getattr(r, "out", 0) for r in plain]
+        blocks = [row for row in plain if isinstance(row, BneckRow)]
+        assert {(row.kernel, row.se, row.act) for row in blocks} == {(3, False, "relu")}
+
+
+def test_head_channels_sets_the_feature_layer() -> None:
+    rows = model_spec("mobilenet_v3_small", width_mult=0.5, head_channels=1280).rows
+    assert rows[-2] == DenseRow(1280, HS)
+
+
+def test_network_from_a_changed_table() -> None:
+    """The table is data: drop a block, and the network follows."""
+    rows = MOBILENET_V3_LARGE.rows
+    shorter = replace(MOBILENET_V3_LARGE, rows=(*rows[:15], *rows[16:]), stages=())
+    assert Network(shorter).eval()(images()).shape == (2, 1000)
+
+
+def test_public_names_exist() -> None:
+    for name in mnv3lib.__all__:
+        assert hasattr(mnv3lib, name)
