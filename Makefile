@@ -30,7 +30,7 @@ help:
 	@echo "Steps of make test that can be run alone: unit, nbval, browser."
 	@echo "PYTHON=python3.11 chooses the interpreter that makes .venv; JOBS=2 the processes that test at once."
 
-$(READY): pyproject.toml constraints.txt
+$(READY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "The book needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1)."; \
 	  echo "Name another one: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }

@@ -76,7 +76,7 @@ def poor_alt_texts(root: Path, name: str) -> list[str]:
     """Images in the text of a page whose alt text does not say what the reader should see."""
     soup = read(root / name).soup
     complaints = []
-    for image in (soup.find("article") or soup).find_all("img"):
+    for image in soup.select("article img"):
         alt = str(image.get("alt", "")).strip()
         short = len(alt.split()) < MIN_ALT_WORDS or len(alt) < MIN_ALT_CHARACTERS
         if short or EMPTY_ALT.match(alt):

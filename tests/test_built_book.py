@@ -200,8 +200,7 @@ def test_search(contexts, server, view, word):
         page.goto(f"{server}/search.html")
         page.locator("main input[type=search], #searchbox input[name=q]").first.fill(word)
         page.keyboard.press("Enter")
-        page.locator("#search-results li a").first.wait_for()
-        page.wait_for_function("() => !document.querySelector('#search-progress')?.textContent")
+        page.wait_for_function("() => document.querySelector('.search-summary')?.innerText.trim()")
         links = page.locator("#search-results li a").evaluate_all(
             "(links) => links.map((link) => link.getAttribute('href'))"
         )
