@@ -7,6 +7,7 @@ and fresh outputs.
 Explained on the book's style page.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -35,7 +36,8 @@ def glue(name: str, value: Any) -> None:
     """
     if not name.isidentifier():
         raise ValueError(f"glue key {name!r} is not a name: use letters, digits and underscores")
-    plain = value.item() if hasattr(value, "item") else value
+    single = hasattr(value, "item") and math.prod(value.shape) == 1
+    plain = value.item() if single else value
     if not isinstance(plain, _PLAIN):
         raise ValueError(f"cannot glue {type(value).__name__} under {name!r}: give a number or str")
     if find_spec("myst_nb") is None:

@@ -28,8 +28,8 @@ from matplotlib.figure import Figure
 __all__ = ["PALETTE", "TwinFigure", "bars", "label_points", "set_style", "show", "style", "twin"]
 
 PALETTE: dict[str, tuple[str, ...]] = {
-    "light": ("#0068A8", "#C2500A", "#00785A", "#A5407C", "#7A6200", "#50565E"),
-    "dark": ("#5CB8F0", "#F58B4C", "#3CC9A0", "#E592C4", "#E3C53B", "#B8C0CA"),
+    "light": ("#1B81C9", "#DD6516", "#0E6141", "#AF4D88", "#745E03", "#50565E"),
+    "dark": ("#57A9E4", "#F58C4E", "#5CE9BA", "#C77DA5", "#E3C53B", "#B8C0CA"),
 }
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 _LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))

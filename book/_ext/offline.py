@@ -6,6 +6,7 @@ as a warning, and the strict build stops.
 """
 
 import re
+from html import escape
 from importlib.metadata import entry_points
 
 from docutils import nodes
@@ -13,29 +14,33 @@ from latex2mathml.converter import convert
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util import logging
-from sphinx.util.math import get_node_equation_number, wrap_displaymath
+from sphinx.util.math import get_node_equation_number
 from sphinx.writers.html5 import HTML5Translator
 
 LOGGER = logging.getLogger(__name__)
-UNKNOWN = re.compile(r"<m[io][^>]*>(\\[A-Za-z]+)")
+# What the converter leaves behind where it does not understand: a command, an alignment mark.
+LEFTOVER = re.compile(r"<m[io][^>]*>(\\[A-Za-z]+|&)</m")
+# Spellings that it does not know, in those that it does.
+SPELLINGS = (
+    (re.compile(r"\\(begin|end)\{align(?:ed)?\*?\}"), r"\\\1{split}"),
+    (re.compile(r"\\operatorname\{([^}]*)\}"), r"\\text{\1}"),
+)
 
 
 def mathml(node: nodes.Element, *, block: bool) -> str:
-    """Convert the LaTeX of a math node; warn about commands that stay unconverted."""
+    """Convert the LaTeX of a math node; warn about what stays unconverted."""
     latex = node.astext().strip()
-    if block:
-        # Sphinx's own wrapping: aligned rows where the source has line breaks.
-        latex = wrap_displaymath(latex, None, False) if r"\\" in latex else latex
-        latex = latex.replace(r"\begin{split}", r"\begin{aligned}")
-        latex = latex.replace(r"\end{split}", r"\end{aligned}")
-        latex = re.sub(r"\\(begin|end)\{equation\*?\}", "", latex).strip()
+    for known, spelling in SPELLINGS:
+        latex = known.sub(spelling, latex)
+    if block and r"\\" in latex and r"\begin{" not in latex:
+        latex = rf"\begin{{split}}{latex}\end{{split}}"
     try:
         converted = convert(latex, display="block" if block else "inline")
     except Exception as error:
         LOGGER.warning("math %r does not convert: %s", latex, error, location=node)
-        return f"<code>{latex}</code>"
-    for command in UNKNOWN.findall(converted):
-        LOGGER.warning("math command %s is not known", command, location=node)
+        return f"<code>{escape(latex)}</code>"
+    for leftover in LEFTOVER.findall(converted):
+        LOGGER.warning("math: %s is not known in %r", leftover, latex, location=node)
     return converted
 
 
