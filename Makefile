@@ -75,5 +75,5 @@ notebooks: $(READY)
 	.venv/bin/python book/execute.py
 
 clean:
-	rm -rf _build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf _build dist .ruff_cache .hypothesis
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -33,6 +33,8 @@ INSPECT = """() => {
   const shown = (kind) => [...document.querySelectorAll(`article .only-${kind}`)]
     .map((twin) => getComputedStyle(twin).display !== "none");
   const root = document.documentElement;
+  const inside = (part) => part && part !== root
+    && (getComputedStyle(part).overflowX !== "visible" || inside(part.parentElement));
   return {
     theme: root.dataset.theme,
     light: shown("light"),
@@ -40,6 +42,7 @@ INSPECT = """() => {
     width: [root.scrollWidth, root.clientWidth],
     wide: [...document.querySelectorAll("article *")]
       .filter((part) => part.getBoundingClientRect().right > root.clientWidth + 1)
+      .filter((part) => !inside(part.parentElement))
       .slice(0, 3).map((part) => part.outerHTML.slice(0, 120)),
     empty: [...document.images].filter((image) => image.complete && !image.naturalWidth)
       .map((image) => image.src),
