@@ -32,6 +32,7 @@ def interleave(
     warmup: int = 3,
     seconds: float | None = None,
     seed: int = 0,
+    before: Callable[[str], object] | None = None,
     clock: Clock = time.perf_counter_ns,
 ) -> dict[str, list[float]]:
     """Time calls in rounds that each visit all of them in a shuffled order.
@@ -43,6 +44,7 @@ def interleave(
         seconds: A time budget that replaces `rounds`: as many rounds as fit, judged by the last
             warm-up round, but at least five.
         seed: Seed of the order.
+        before: Called with a step's name before its time starts.
         clock: Where the time comes from.
 
     Returns:
@@ -57,18 +59,21 @@ def interleave(
     with _without_garbage_collection():
         round_ms = 0.0
         for _ in range(max(warmup, 1 if seconds is not None else 0)):
-            round_ms = sum(_one_round(steps, order, clock).values())
+            round_ms = sum(_one_round(steps, order, before, clock).values())
         if seconds is not None:
             rounds = max(_FEWEST_ROUNDS, int(seconds * 1e3 / max(round_ms, 1e-6)))
         bar = {"desc": "timing", "unit": "round", "delay": _SHOW_PROGRESS_AFTER_S, "leave": False}
         for _ in tqdm(range(rounds), disable=None, **bar):
-            for name, elapsed_ms in _one_round(steps, order, clock).items():
+            for name, elapsed_ms in _one_round(steps, order, before, clock).items():
                 samples[name].append(elapsed_ms)
     return samples
 
 
 def _one_round(
-    steps: Mapping[str, Callable[[], object]], order: random.Random, clock: Clock
+    steps: Mapping[str, Callable[[], object]],
+    order: random.Random,
+    before: Callable[[str], object] | None,
+    clock: Clock,
 ) -> dict[str, float]:
     """Run every step once and return the times in milliseconds."""
     names = list(steps)
@@ -76,6 +81,8 @@ def _one_round(
     elapsed_ms = {}
     for name in names:
         step = steps[name]
+        if before is not None:
+            before(name)
         start = clock()
         step()
         elapsed_ms[name] = (clock() - start) / 1e6

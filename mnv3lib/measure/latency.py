@@ -258,6 +258,5 @@ def _compile_all(
     """Compile every model, with a progress bar once it has taken two seconds."""
     bar = tqdm(models.items(), desc=f"compiling for {runtime}", delay=2, disable=None, leave=False)
     return {
-        name: compile_model(model, example, runtime=runtime, threads=threads)
-        for name, model in bar
+        name: compile_model(model, example, runtime=runtime, threads=threads) for name, model in bar
     }

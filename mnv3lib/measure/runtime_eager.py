@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
+
+from mnv3lib.measure.bound import Bind, BoundCall
 
 __all__ = ["NAME", "PACKAGE", "compile_program", "memory_format", "thread_count"]
 
@@ -14,9 +16,7 @@ NAME = "eager"
 PACKAGE = "torch"
 
 
-def compile_program(
-    model: nn.Module, example: Tensor, threads: int
-) -> Callable[[Tensor], Callable[[], Tensor]]:
+def compile_program(model: nn.Module, example: Tensor, threads: int) -> Bind:
     """Wrap a model in evaluation mode; nothing is compiled.
 
     Args:
@@ -25,18 +25,18 @@ def compile_program(
         threads: Not needed here: `thread_count` sets it for the process.
 
     Returns:
-        A function that takes an input to the model's memory layout and returns the call to time.
+        A function that takes an input to the model's memory layout.
     """
     layout = memory_format(model)
 
-    def bind(x: Tensor) -> Callable[[], Tensor]:
-        own = x.contiguous(memory_format=layout) if x.ndim == 4 else x.contiguous()
+    def bind(x: Tensor) -> BoundCall:
+        source = x.contiguous(memory_format=layout) if x.ndim == 4 else x.contiguous()
 
         def step() -> Tensor:
             with torch.inference_mode():
-                return model(own)
+                return model(source)
 
-        return step
+        return BoundCall(step, source)
 
     return bind
 

@@ -8,12 +8,13 @@ for a whole network, so programs are kept on disk (`mnv3lib.measure.program_cach
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib.metadata import version
 
 import torch
 from torch import Tensor, nn
 
+from mnv3lib.measure.bound import Bind, BoundCall
 from mnv3lib.measure.program_cache import cached_program, content_key
 from mnv3lib.measure.silence import hushed
 
@@ -65,9 +66,7 @@ def _to_program(exported: torch.export.ExportedProgram) -> bytes:
     return bytes(edge.to_executorch().buffer)
 
 
-def compile_program(
-    model: nn.Module, example: Tensor, threads: int
-) -> Callable[[Tensor], Callable[[], Tensor]]:
+def compile_program(model: nn.Module, example: Tensor, threads: int) -> Bind:
     """Lower a model and load the program.
 
     Args:
@@ -76,7 +75,7 @@ def compile_program(
         threads: Not needed here: `thread_count` sets it for the process.
 
     Returns:
-        A function that prepares an input; the call that it returns runs the program on it.
+        A function that ties an input to the program.
     """
     program = lower(model, example)
     with hushed():
@@ -84,13 +83,13 @@ def compile_program(
 
         loaded = _load_for_executorch_from_buffer(program)
 
-    def bind(x: Tensor) -> Callable[[], Tensor]:
-        inputs = (x.detach().contiguous(),)
+    def bind(x: Tensor) -> BoundCall:
+        source = x.detach().contiguous()
 
         def step(_keep_alive: bytes = program) -> Tensor:
-            return loaded.forward(inputs)[0]
+            return loaded.forward((source,))[0]
 
-        return step
+        return BoundCall(step, source)
 
     return bind
 

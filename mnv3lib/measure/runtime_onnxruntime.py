@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
+from mnv3lib.measure.bound import Bind, BoundCall
 from mnv3lib.measure.silence import hushed
 
 if TYPE_CHECKING:
@@ -69,9 +70,7 @@ def open_session(
     return onnxruntime.InferenceSession(program, options, providers=["CPUExecutionProvider"])
 
 
-def compile_program(
-    model: nn.Module, example: Tensor, threads: int
-) -> Callable[[Tensor], Callable[[], Tensor]]:
+def compile_program(model: nn.Module, example: Tensor, threads: int) -> Bind:
     """Export a model and open it.
 
     Args:
@@ -80,25 +79,25 @@ def compile_program(
         threads: Threads inside an operator.
 
     Returns:
-        A function that binds an input, without a copy, and a fresh output; the call that it
-        returns runs the session between the two.
+        A function that binds an input, without a copy if it is contiguous, and a fresh output;
+        a call runs the session between the two.
     """
     session = open_session(export_onnx(model, example), threads)
     with torch.inference_mode():
         output_shape = model(example).shape
 
-    def bind(x: Tensor) -> Callable[[], Tensor]:
+    def bind(x: Tensor) -> BoundCall:
         source = x.detach().contiguous()
         result = torch.empty(output_shape)
         binding = session.io_binding()
         binding.bind_input(_INPUT, "cpu", 0, "float32", tuple(source.shape), source.data_ptr())
         binding.bind_output(_OUTPUT, "cpu", 0, "float32", tuple(result.shape), result.data_ptr())
 
-        def step(_keep_alive: Tensor = source) -> Tensor:
+        def step() -> Tensor:
             session.run_with_iobinding(binding)
             return result
 
-        return step
+        return BoundCall(step, source)
 
     return bind
 

@@ -24,11 +24,11 @@ import torch
 from torch import Tensor, nn
 
 from mnv3lib.measure import runtime_eager, runtime_executorch, runtime_onnxruntime
+from mnv3lib.measure.bound import Bind
 
 __all__ = [
     "RUNTIMES",
     "TOLERANCE",
-    "Bind",
     "MissingRuntimeError",
     "Runtime",
     "Session",
@@ -44,9 +44,6 @@ TOLERANCE = 1e-4
 Runtimes add the same 32-bit numbers in another order; over the 60 layers of a network the rounding
 errors of 6e-8 grow to a few 1e-6. A wrong padding or a missing activation is off by far more.
 """
-
-Bind = Callable[[Tensor], Callable[[], Tensor]]
-"""Takes an input to the runtime's own memory; the call it returns does the runtime's work alone."""
 
 
 class MissingRuntimeError(ImportError):
@@ -82,7 +79,7 @@ class Session:
         runtime: Name of the runtime.
         threads: Threads that it was compiled for.
         max_difference: Largest absolute difference from eager on the example.
-        bind: Prepares an input; see `Bind`.
+        bind: Ties an input to the program; the call that it returns is what is timed.
     """
 
     runtime: str
