@@ -1,4 +1,4 @@
-"""Sphinx extension of the book: pages that need no network and no script to show mathematics.
+"""Sphinx extension of the book: pages that need no network and no script, and fit a phone.
 
 LaTeX becomes MathML while the book is built, which every current browser draws by itself, so that
 a page carries no renderer and works from a folder. What the converter does not know is reported
@@ -18,6 +18,7 @@ from sphinx.util.math import get_node_equation_number
 from sphinx.writers.html5 import HTML5Translator
 
 LOGGER = logging.getLogger(__name__)
+SHORT_CELL = 24  # characters
 # What the converter leaves behind where it does not understand: a command, an alignment mark.
 LEFTOVER = re.compile(r"<m[io][^>]*>(\\[A-Za-z]+|&)</m")
 # Spellings that it does not know, in those that it does.
@@ -60,6 +61,13 @@ def visit_math_block(self: HTML5Translator, node: nodes.math_block) -> None:
     raise nodes.SkipNode
 
 
+def mark_short_cells(app: Sphinx, doctree: nodes.document) -> None:
+    """Mark table cells that the style sheet keeps on one line."""
+    for entry in doctree.findall(nodes.entry):
+        if len(entry.astext()) <= SHORT_CELL:
+            entry["classes"].append("short")
+
+
 def check_renderer(app: Sphinx) -> None:
     """Stop early where figures would come without their dark twin."""
     names = [point.name for point in entry_points(group="myst_nb.mime_renderers")]
@@ -75,4 +83,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
         "mathml", inline_renderers=(visit_math, None), block_renderers=(visit_math_block, None)
     )
     app.connect("builder-inited", check_renderer)
+    app.connect("doctree-read", mark_short_cells)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
