@@ -1,0 +1,29 @@
+"""What the papers claim beside what this repository finds: claims, recorded runs, verdicts.
+
+Shown on the scoreboard page.
+"""
+
+from mnv3lib.ledger.claims import Answer, Claim, ClaimError, Paper, load_claims, load_papers
+from mnv3lib.ledger.runs import RecordedRun, read_run, write_run
+from mnv3lib.ledger.scoreboard import by_paper, contradictions, on_runtimes, totals
+from mnv3lib.ledger.verdicts import Judgement, Verdict, judge, judge_all
+
+__all__ = [
+    "Answer",
+    "Claim",
+    "ClaimError",
+    "Judgement",
+    "Paper",
+    "RecordedRun",
+    "Verdict",
+    "by_paper",
+    "contradictions",
+    "judge",
+    "judge_all",
+    "load_claims",
+    "load_papers",
+    "on_runtimes",
+    "read_run",
+    "totals",
+    "write_run",
+]

@@ -1,0 +1,194 @@
+"""Time everything that the papers compare, side by side on one runtime, and record the run.
+
+    python -m mnv3lib.ledger.record_ratios --runtime eager --out data/runs/ratios-eager.json
+
+One group of :mod:`mnv3lib.ledger.ratios` after the other; a finished group is kept in the cache
+folder, so that an interrupted command goes on where it stopped. Networks carry the weights of
+seed 0. Eager runs them deployed (batch norm folded, channels last), since the other runtimes
+optimise by themselves. Let nothing else run on the machine meanwhile.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+from tqdm.auto import tqdm
+
+from mnv3lib.ledger.ratios import GROUPS, Case, Group
+from mnv3lib.ledger.runs import RecordedRun, write_run
+from mnv3lib.ledger.variants import build
+from mnv3lib.measure.interleave import interleave
+from mnv3lib.measure.latency import Spread, image
+from mnv3lib.measure.machine import describe_machine
+from mnv3lib.measure.program_cache import cache_dir, content_key, write_atomically
+from mnv3lib.measure.runtimes import RUNTIMES, check_threads, compile_model, find_runtime
+from mnv3lib.models import deploy
+
+__all__ = ["main", "measure_group", "record"]
+
+_MODULE = "mnv3lib.ledger.record_ratios"
+_DIGITS = 4  # of a millisecond: what is beyond is no time but noise
+
+
+def measure_group(
+    group: Group, *, runtime: str = "eager", threads: int = 1, rounds: int = 60, seed: int = 0
+) -> dict[str, dict]:
+    """Times the cases of a group in interleaved rounds.
+
+    Args:
+        group: What is compared.
+        runtime: ``"eager"``, ``"onnxruntime"`` or ``"executorch"``.
+        threads: Threads to compute with.
+        rounds: Timed rounds.
+        seed: Seed of the images and of the order.
+
+    Returns:
+        ``samples_ms`` (a list a case, one entry a round), ``median_ms`` (a number a case) and
+        ``ratios`` (median and quartiles of the ratios within the rounds).
+
+    Raises:
+        ValueError: Unknown runtime, or fewer than one thread or round.
+        MissingRuntimeError: The runtime's package is not installed.
+    """
+    with find_runtime(runtime).threads(check_threads(threads)):
+        steps = {}
+        for name, case in tqdm(group.cases.items(), "compiling", disable=None, leave=False):
+            example = image(case.resolution, seed=seed)
+            network = _network(case, runtime)
+            session = compile_model(network, example, runtime=runtime, threads=threads)
+            steps[name] = session.bind(example)
+        samples = interleave(steps, rounds=rounds, seed=seed)
+    return {
+        "samples_ms": {name: [round(t, _DIGITS) for t in times] for name, times in samples.items()},
+        "median_ms": {name: round(Spread.of(t).median, _DIGITS) for name, t in samples.items()},
+        "ratios": {
+            name: _ratio(samples[first], samples[second])
+            for name, (first, second) in group.ratios.items()
+        },
+    }
+
+
+def _network(case: Case, runtime: str) -> torch.nn.Module:
+    """The network of a case, in the form that the runtime is given."""
+    options = {} if case.width_mult == 1.0 else {"width_mult": case.width_mult}
+    network = build(case.model, naive_hard_swish=case.naive, **options)
+    return deploy(network) if runtime == "eager" else network
+
+
+def _ratio(first: list[float], second: list[float]) -> dict[str, float]:
+    """Median and quartiles of the ratios within each round."""
+    spread = Spread.of([a / b for a, b in zip(first, second, strict=True)])
+    return {"median": spread.median, "q1": spread.q1, "q3": spread.q3}
+
+
+def record(
+    out: Path,
+    *,
+    runtime: str = "eager",
+    threads: int = 1,
+    rounds: int = 60,
+    seed: int = 0,
+    groups: Mapping[str, Group] = GROUPS,
+) -> RecordedRun:
+    """Measures all groups and writes the run.
+
+    Args:
+        out: The JSON file to write, for instance ``data/runs/ratios-eager.json``.
+        runtime: As in `measure_group`.
+        threads: As in `measure_group`.
+        rounds: As in `measure_group`.
+        seed: As in `measure_group`.
+        groups: What to measure, by name.
+
+    Returns:
+        The run, as written.
+    """
+    protocol = {"runtime": runtime, "threads": threads, "rounds": rounds, "seed": seed}
+    find_runtime(runtime)
+    started = datetime.now(UTC)
+    draft = _Draft({**protocol, "groups": list(groups)})
+    for name, group in tqdm(groups.items(), f"ratios on {runtime}", disable=None):
+        if name not in draft.metrics:
+            start = time.perf_counter()
+            draft.keep(name, measure_group(group, **protocol), time.perf_counter() - start)
+    run = write_run(
+        out.stem,
+        command=f"python -m {_MODULE} {_as_options(protocol)} --out data/runs/{out.name}",
+        config={**protocol, "batch": 1},
+        seeds=[seed],
+        metrics=draft.metrics,
+        started=started,
+        duration_s=draft.duration_s,
+        path=out,
+    )
+    draft.discard()
+    return run
+
+
+class _Draft:
+    """Finished groups of an unfinished recording, in the cache folder.
+
+    The file's name depends on the protocol and on the machine: what was measured under another
+    one is not taken over.
+    """
+
+    def __init__(self, protocol: dict[str, object]) -> None:
+        about = json.dumps([protocol, describe_machine()], sort_keys=True)
+        self.path = cache_dir() / f"{content_key([about], {})}.ratios.json"
+        self.metrics: dict[str, dict] = {}
+        self.duration_s = 0.0
+        if self.path.is_file():
+            kept = json.loads(self.path.read_text(encoding="utf-8"))
+            self.metrics, self.duration_s = kept["metrics"], kept["duration_s"]
+
+    def keep(self, name: str, measured: dict, duration_s: float) -> None:
+        """Adds a finished group."""
+        self.metrics[name] = measured
+        self.duration_s += duration_s
+        content = {"metrics": self.metrics, "duration_s": self.duration_s}
+        write_atomically(self.path, json.dumps(content).encode())
+
+    def discard(self) -> None:
+        """Removes the file once the run is written."""
+        self.path.unlink(missing_ok=True)
+
+
+def _as_options(protocol: Mapping[str, object]) -> str:
+    """The protocol as it is typed on a command line."""
+    return " ".join(f"--{key} {value}" for key, value in protocol.items())
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Records a run from the command line.
+
+    Args:
+        arguments: The words after the command; the process's own when not given.
+
+    Returns:
+        The exit status: 0, or 2 for a wrong argument.
+    """
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {_MODULE}", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument("--runtime", default="eager", help=", ".join(RUNTIMES))
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, required=True, help="data/runs/ratios-RUNTIME.json")
+    options = vars(parser.parse_args(arguments))
+    try:
+        run = record(options.pop("out"), **options)
+    except (ValueError, ImportError) as error:
+        print(f"record_ratios: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    print(f"{run.name}: {len(run.metrics)} groups, {run.duration_s:.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

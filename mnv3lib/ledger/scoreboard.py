@@ -1,0 +1,54 @@
+"""The scoreboard: judgements counted by paper, and ratios on the other runtimes.
+
+Shown on the scoreboard page.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+
+from mnv3lib.ledger.claims import Claim, ClaimError
+from mnv3lib.ledger.verdicts import Judgement, Verdict, judge
+
+__all__ = ["by_paper", "contradictions", "on_runtimes", "totals"]
+
+
+def totals(judgements: Iterable[Judgement]) -> dict[Verdict, int]:
+    """How many claims got each verdict; all verdicts are there, in their order."""
+    counted = Counter(judgement.verdict for judgement in judgements)
+    return {verdict: counted[verdict] for verdict in Verdict}
+
+
+def by_paper(judgements: Iterable[Judgement]) -> dict[str, list[Judgement]]:
+    """Judgements grouped by the short name of the paper."""
+    groups: dict[str, list[Judgement]] = {}
+    for judgement in judgements:
+        groups.setdefault(judgement.claim.paper, []).append(judgement)
+    return groups
+
+
+def contradictions(judgements: Iterable[Judgement]) -> dict[str, str]:
+    """What is wrong with entries of the ledger themselves, by claim."""
+    return {j.claim.key: j.contradiction for j in judgements if j.contradiction}
+
+
+def on_runtimes(claim: Claim, runtimes: Iterable[str]) -> dict[str, Judgement]:
+    """The same ratio, read from the runs on other runtimes.
+
+    Args:
+        claim: A claim that a run named ``...-<runtime>`` answers.
+        runtimes: Names of runtimes.
+
+    Returns:
+        A judgement a runtime; "not run" where no run is recorded.
+
+    Raises:
+        ClaimError: No recorded run answers the claim.
+    """
+    if claim.answer is None or not claim.answer.run:
+        raise ClaimError(f"{claim.key} is not answered by a recorded run")
+    stem = claim.answer.run.rpartition("-")[0]
+    return {
+        runtime: judge(replace(claim, answer=replace(claim.answer, run=f"{stem}-{runtime}")))
+        for runtime in runtimes
+    }
