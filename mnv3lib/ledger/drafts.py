@@ -1,0 +1,67 @@
+"""The finished parts of an unfinished recording, so that an interrupted command goes on.
+
+Used by the recorders of chapter 6. A draft lies in the cache folder under a name that depends on
+the protocol and on the machine: what was measured under another one is not taken over.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Any
+
+from mnv3lib.measure.machine import describe_machine
+from mnv3lib.measure.program_cache import cache_dir, content_key, write_atomically
+
+__all__ = ["Draft"]
+
+
+class Draft:
+    """Parts of a run, kept on disk as soon as they are measured.
+
+    Args:
+        name: Name of the run.
+        protocol: Everything that decides its numbers, ready for JSON.
+
+    Attributes:
+        parts: What is measured already, by name.
+        duration_s: Time that it took, over all starts of the command, in seconds.
+        started: When the first of those starts was.
+    """
+
+    def __init__(self, name: str, protocol: Mapping[str, Any]) -> None:
+        about = json.dumps([name, dict(protocol), describe_machine()], sort_keys=True)
+        self._path = cache_dir() / f"{content_key([about], {})}.draft.json"
+        self.parts: dict[str, Any] = {}
+        self.duration_s = 0.0
+        self.started = datetime.now(UTC)
+        if self._path.is_file():
+            kept = json.loads(self._path.read_text(encoding="utf-8"))
+            self.parts, self.duration_s = kept["parts"], kept["duration_s"]
+            self.started = datetime.fromisoformat(kept["started"])
+
+    def part(self, name: str, measure: Callable[[], Any]) -> Any:
+        """Returns a part: the kept one, or one measured now and kept.
+
+        Args:
+            name: The part's name.
+            measure: Measures it; the result must be ready for JSON.
+        """
+        if name not in self.parts:
+            start = perf_counter()
+            self.parts[name] = measure()
+            self.duration_s += perf_counter() - start
+            self._keep()
+        return self.parts[name]
+
+    def discard(self) -> None:
+        """Removes the draft, once the run is written."""
+        self._path.unlink(missing_ok=True)
+
+    def _keep(self) -> None:
+        content = {
+            "parts": self.parts,
+            "duration_s": self.duration_s,
+            "started": self.started.isoformat(),
+        }
+        write_atomically(self._path, json.dumps(content).encode())
