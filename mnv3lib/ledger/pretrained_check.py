@@ -25,7 +25,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from mnv3lib.ledger.runs import RecordedRun, write_run
 from mnv3lib.models import create_model, load_weights
