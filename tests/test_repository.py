@@ -4,7 +4,9 @@ import ast
 import doctest
 import re
 import subprocess
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -22,7 +24,8 @@ FOLDERS = ("work", "root", "home", "Users", "farm", "opt", "tmp")
 HOSTS = (("pypi", "org"), ("files", "pythonhosted"), ("registry", "npmjs"), ("deb", "debian"))
 MACHINE_TRACE = re.compile(
     "|".join(
-        [rf"(?<![\w.~/)}}-])/{folder}/\w" for folder in FOLDERS]
+        # "me" is nobody: the owner of paths in examples.
+        [rf"(?<![\w.~/)}}-])/{folder}/(?!me/)\w" for folder in FOLDERS]
         + [r"\.".join(parts) for parts in HOSTS]
     )
 )
@@ -83,9 +86,28 @@ def pins() -> dict[str, str]:
     return {canonicalize_name(name): version for name, version in rows}
 
 
-def test_constraints_pin_every_dependency():
+def requirements() -> list[Requirement]:
+    """What the package and its extras ask for directly."""
     groups = [project()["dependencies"], *project()["optional-dependencies"].values()]
-    for requirement in map(Requirement, (row for rows in groups for row in rows)):
+    return [Requirement(row) for rows in groups for row in rows]
+
+
+def test_every_import_is_declared():
+    declared = {canonicalize_name(requirement.name) for requirement in requirements()}
+    providers = packages_distributions()
+    scripts = [path.relative_to(ROOT).as_posix() for path in (ROOT / "book").rglob("*.py")]
+    known = {*sys.stdlib_module_names, "mnv3lib", *(Path(script).stem for script in scripts)}
+    for file in MODULES + scripts:
+        for name in {dotted.split(".")[0] for dotted in imports(file)}:
+            if name not in known:
+                found = set(map(canonicalize_name, providers.get(name, [name])))
+                assert found & declared, (
+                    f"{file} imports {name}, which pyproject.toml does not name"
+                )
+
+
+def test_constraints_pin_every_dependency():
+    for requirement in requirements():
         version = pins().get(canonicalize_name(requirement.name))
         assert version, f"constraints.txt does not pin {requirement.name}"
         assert requirement.specifier.contains(version), f"{requirement} does not allow {version}"
@@ -127,6 +149,17 @@ def syntax(module: str) -> ast.Module:
     return ast.parse((ROOT / module).read_text(encoding="utf-8"))
 
 
+def imports(module: str) -> list[str]:
+    """Every module that a module imports, at its top or later."""
+    found = []
+    for node in ast.walk(syntax(module)):
+        if isinstance(node, ast.ImportFrom):
+            found.append(node.module or "")
+        elif isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+    return found
+
+
 def room(dotted: str) -> str:
     """The room of a module: the first name after the package's."""
     return dotted.split(".")[1] if "." in dotted else ""
@@ -158,13 +191,9 @@ def test_module_imports_from_lower_rooms_only(module):
     if own not in ROOMS:
         return  # the roof: plotting, exercises, the command, the book's helpers
     allowed = {*ROOMS[: ROOMS.index(own) + 1]}
-    for node in ast.walk(syntax(module)):
-        imported = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-        if isinstance(node, ast.Import):
-            imported = [name.name for name in node.names]
-        for name in imported:
-            if name.split(".")[0] == "mnv3lib":
-                assert room(name) in allowed, f"{own} must not import {name}"
+    for name in imports(module):
+        if name.split(".")[0] == "mnv3lib":
+            assert room(name) in allowed, f"{own} must not import {name}"
 
 
 # --- README ------------------------------------------------------------------------------------
