@@ -9,23 +9,20 @@ optimise by themselves. Let nothing else run on the machine meanwhile.
 """
 
 import argparse
-import json
 import sys
-import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import torch
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
+from mnv3lib.ledger.drafts import Draft
 from mnv3lib.ledger.ratios import GROUPS, Case, Group
 from mnv3lib.ledger.runs import RecordedRun, write_run
 from mnv3lib.ledger.variants import build
 from mnv3lib.measure.interleave import interleave
 from mnv3lib.measure.latency import Spread, image
-from mnv3lib.measure.machine import describe_machine
-from mnv3lib.measure.program_cache import cache_dir, content_key, write_atomically
 from mnv3lib.measure.runtimes import RUNTIMES, check_threads, compile_model, find_runtime
 from mnv3lib.models import deploy
 
@@ -110,52 +107,23 @@ def record(
     """
     protocol = {"runtime": runtime, "threads": threads, "rounds": rounds, "seed": seed}
     find_runtime(runtime)
-    started = datetime.now(UTC)
-    draft = _Draft({**protocol, "groups": list(groups)})
-    for name, group in tqdm(groups.items(), f"ratios on {runtime}", disable=None):
-        if name not in draft.metrics:
-            start = time.perf_counter()
-            draft.keep(name, measure_group(group, **protocol), time.perf_counter() - start)
+    draft = Draft(out.stem, protocol)
+    bar = tqdm(groups.items(), f"ratios on {runtime}", disable=None)
+    metrics = {
+        name: draft.part(name, partial(measure_group, group, **protocol)) for name, group in bar
+    }
     run = write_run(
         out.stem,
         command=f"python -m {_MODULE} {_as_options(protocol)} --out data/runs/{out.name}",
         config={**protocol, "batch": 1},
         seeds=[seed],
-        metrics=draft.metrics,
-        started=started,
+        metrics=metrics,
+        started=draft.started,
         duration_s=draft.duration_s,
         path=out,
     )
     draft.discard()
     return run
-
-
-class _Draft:
-    """Finished groups of an unfinished recording, in the cache folder.
-
-    The file's name depends on the protocol and on the machine: what was measured under another
-    one is not taken over.
-    """
-
-    def __init__(self, protocol: dict[str, object]) -> None:
-        about = json.dumps([protocol, describe_machine()], sort_keys=True)
-        self.path = cache_dir() / f"{content_key([about], {})}.ratios.json"
-        self.metrics: dict[str, dict] = {}
-        self.duration_s = 0.0
-        if self.path.is_file():
-            kept = json.loads(self.path.read_text(encoding="utf-8"))
-            self.metrics, self.duration_s = kept["metrics"], kept["duration_s"]
-
-    def keep(self, name: str, measured: dict, duration_s: float) -> None:
-        """Adds a finished group."""
-        self.metrics[name] = measured
-        self.duration_s += duration_s
-        content = {"metrics": self.metrics, "duration_s": self.duration_s}
-        write_atomically(self.path, json.dumps(content).encode())
-
-    def discard(self) -> None:
-        """Removes the file once the run is written."""
-        self.path.unlink(missing_ok=True)
 
 
 def _as_options(protocol: Mapping[str, object]) -> str:

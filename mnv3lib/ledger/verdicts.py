@@ -20,7 +20,7 @@ from enum import StrEnum
 from statistics import fmean, stdev
 from typing import Any
 
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from mnv3lib.ledger.claims import Answer, Claim, ClaimError
 from mnv3lib.ledger.runs import read_run
