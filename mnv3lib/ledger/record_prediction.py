@@ -1,0 +1,177 @@
+"""Records how well a latency table predicts whole networks (chapter 6).
+
+    python -m mnv3lib.ledger.record_prediction --runtime eager \
+        --out data/runs/latency-prediction-eager.json
+
+Forty networks, five of each family, at widths from 0.35 to 1.4 and resolutions from 96 to 256
+pixels, and every different row that occurs in them are timed in the same interleaved rounds. One
+network of each family then fits the factor that all predictions share; the other 32 judge the
+table. The run file holds both, and the table itself, from which any network that is made of these
+rows can be predicted.
+
+An interrupted run starts its rounds anew, which take about a minute; what takes long, lowering the
+rows for ExecuTorch, is kept on disk and not repeated.
+"""
+
+import argparse
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mnv3lib.ledger.runs import RecordedRun, write_run
+from mnv3lib.measure.latency_table import LatencyTable
+from mnv3lib.measure.prediction import PredictionReport
+from mnv3lib.measure.row_latency import measure_table
+from mnv3lib.measure.runtimes import RUNTIMES
+from mnv3lib.models import Network, create_model
+
+__all__ = ["FAMILIES", "PLACES", "main", "record", "sample_networks"]
+
+FAMILIES = (
+    "mobilenet_v1",
+    "mobilenet_v2",
+    "mnasnet_a1",
+    "efficientnet_b0",
+    "mobilenet_v3_large",
+    "mobilenet_v3_small",
+    "mobilenet_v3_large_minimalistic",
+    "mobilenet_v3_small_minimalistic",
+)
+
+PLACES = ((0.35, 224), (0.5, 160), (0.75, 256), (1.0, 192), (1.4, 96))
+"""Width multiplier and resolution in pixels of the networks of a family."""
+
+
+def sample_networks(
+    families: Sequence[str] = FAMILIES, places: Sequence[tuple[float, int]] = PLACES
+) -> tuple[dict[str, tuple[Network, int]], list[str]]:
+    """The networks to time, and the names of those that calibrate.
+
+    The calibrating network of family i is its i-th place, counted around, so that every width
+    and resolution takes part.
+
+    Returns:
+        (network, resolution in pixels) by name, and names of one network of each family.
+    """
+    networks: dict[str, tuple[Network, int]] = {}
+    calibrating = []
+    for index, family in enumerate(families):
+        for place, (width, resolution) in enumerate(places):
+            name = f"{family} x{width:g} @{resolution}"
+            networks[name] = (create_model(family, width_mult=width), resolution)
+            if place == index % len(places):
+                calibrating.append(name)
+    return networks, calibrating
+
+
+def record(
+    out: Path,
+    *,
+    runtime: str = "eager",
+    threads: int = 1,
+    rounds: int = 40,
+    seed: int = 0,
+    families: Sequence[str] = FAMILIES,
+    places: Sequence[tuple[float, int]] = PLACES,
+) -> RecordedRun:
+    """Times the networks and their rows, judges the table, and writes the run.
+
+    Args:
+        out: The run's file, for instance ``data/runs/latency-prediction-eager.json``; its stem is
+            the run's name.
+        runtime: ``"eager"``, ``"onnxruntime"`` or ``"executorch"``.
+        threads: Threads to compute with.
+        rounds: Timed rounds.
+        seed: Seed of the inputs and of the order within a round.
+        families: Names for :func:`mnv3lib.create_model`.
+        places: Width multipliers and resolutions.
+
+    Returns:
+        The run as written.
+
+    Raises:
+        ValueError: As in :func:`mnv3lib.measure.row_latency.measure_table`.
+        MissingRuntimeError: The runtime's package is not installed.
+    """
+    started, start = datetime.now(UTC), time.perf_counter()
+    networks, calibrating = sample_networks(families, places)
+    options = {"threads": threads, "rounds": rounds, "seed": seed}
+    table, measured_ms = measure_table(networks, runtime, **options)
+    return write_run(
+        out.stem,
+        command=f"python -m mnv3lib.ledger.record_prediction --runtime {runtime} "
+        f"--threads {threads} --rounds {rounds} --seed {seed} --out data/runs/{out.name}",
+        config={
+            "runtime": runtime,
+            "threads": threads,
+            "rounds": rounds,
+            "families": list(families),
+            "width_and_resolution": [list(place) for place in places],
+            "form": "deploy: batch norm folded, channels last",
+        },
+        seeds=[seed],
+        metrics=judge_table(table, networks, measured_ms, calibrating),
+        started=started,
+        duration_s=time.perf_counter() - start,
+        path=out,
+    )
+
+
+def judge_table(
+    table: LatencyTable,
+    networks: Mapping[str, tuple[Network, int]],
+    measured_ms: Mapping[str, float],
+    calibrating: Sequence[str],
+) -> dict[str, object]:
+    """Calibrates a table on some networks and judges it on the others.
+
+    Args:
+        table: A table that has not been calibrated.
+        networks: (network, resolution) by name.
+        measured_ms: Latency of each.
+        calibrating: Names of those that fit the factor.
+
+    Returns:
+        ``raw`` and ``calibrated`` reports of the others, the names and the factor of the
+        calibration, and the calibrated table.
+    """
+    raw_ms = {name: table.predict(*network) for name, network in networks.items()}
+    fitted = table.calibrated(
+        [raw_ms[name] for name in calibrating], [measured_ms[name] for name in calibrating]
+    )
+    judged = [name for name in networks if name not in calibrating]
+    measured = {name: measured_ms[name] for name in judged}
+    raw = PredictionReport({name: raw_ms[name] for name in judged}, measured)
+    scaled = {name: fitted.scale * raw_ms[name] for name in judged}
+    return {
+        "raw": raw.to_dict(),
+        "calibrated": PredictionReport(scaled, measured).to_dict(),
+        "calibrating": list(calibrating),
+        "scale": fitted.scale,
+        "table": asdict(fitted),
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line; prints what the table is worth."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runtime", choices=list(RUNTIMES), default="eager")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, required=True, help="a file in data/runs")
+    options = vars(parser.parse_args(arguments))
+    run = record(options.pop("out"), **options)
+    for kind in ("raw", "calibrated"):
+        report = run.metrics[kind]
+        print(
+            f"{kind}: {len(report['networks'])} networks, Spearman {report['spearman']:.4f}, "
+            f"median error {report['median_error']:.1%}, largest {report['largest_error']:.1%}"
+        )
+    print(f"scale {run.metrics['scale']:.3f}, {run.duration_s:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
