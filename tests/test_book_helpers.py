@@ -1,6 +1,5 @@
 """What pages call (glue, table) and what is done with it: rendering, mathematics, storing."""
 
-import importlib
 import importlib.util
 import json
 import pkgutil
@@ -243,6 +242,9 @@ def test_what_does_not_convert_is_reported(load, monkeypatch, latex, leftover):
     assert leftover in warned
 
 
+# Names in the API pages
+
+
 def test_exported_names_lead_to_the_defining_module(load):
     defining_name = load("_ext/public_names").defining_name
     assert defining_name("mnv3lib.ops.make_divisible") == "mnv3lib.ops.channels.make_divisible"
@@ -251,12 +253,39 @@ def test_exported_names_lead_to_the_defining_module(load):
     assert defining_name("mnv3lib") is None
 
 
-def test_every_public_module_stands_on_an_api_page(repository):
+@pytest.mark.parametrize(
+    ("target", "resolved"),
+    [
+        ("torch.nn.Module", "text"),
+        ("collections.abc.Sequence", "text"),
+        ("ValueError", "text"),
+        ("mnv3lib.ops.make_divisible", "link to mnv3lib.ops.channels.make_divisible"),
+        ("make_divisible", "link to mnv3lib.ops.channels.make_divisible"),
+        ("mnv3lib.ops.make_divisable", None),
+        ("no_such_name", None),
+    ],
+)
+def test_names_resolve_or_are_reported(load, target, resolved):
+    domain = SimpleNamespace(resolve_xref=lambda *arguments: f"link to {arguments[4]}")
+    env = SimpleNamespace(get_domain=lambda name: domain)
+    scope = {"py:module": "mnv3lib.ops"}
+    node = nodes.Element(reftype="func", reftarget=target, refdoc="page", refdomain="py", **scope)
+    resolve = load("_ext/public_names").resolve
+    assert resolve(SimpleNamespace(builder=None), env, node, "text") == resolved
+
+
+def test_a_mark_becomes_a_section_for_each_public_module(load):
+    source = ["# Bricks\n\n<!-- modules of mnv3lib.ops -->\n"]
+    load("_ext/public_names").list_modules(None, "api", source)
+    assert ".. automodule:: mnv3lib.ops.channels\n   :members:" in source[0]
+    assert "<!--" not in source[0]
+
+
+def test_every_room_and_module_has_an_api_page(repository):
     pages = "\n".join(path.read_text() for path in (repository / "book" / "api").glob("*.md"))
-    found = pkgutil.walk_packages(mnv3lib.__path__, "mnv3lib.")
-    names = [module.name for module in found if "._" not in module.name]
-    missing = [name for name in names if f".. automodule:: {name}\n" not in pages]
-    assert missing == []
+    found = [module for module in pkgutil.iter_modules(mnv3lib.__path__) if module.name[0] != "_"]
+    marks = {True: "<!-- modules of mnv3lib.{} -->\n", False: ".. automodule:: mnv3lib.{}\n"}
+    assert [m.name for m in found if marks[m.ispkg].format(m.name) not in pages] == []
 
 
 # Storing notebooks

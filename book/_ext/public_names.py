@@ -1,43 +1,97 @@
-"""Sphinx extension of the book: a name that a room exports links to where it is documented.
+"""Sphinx extension of the book: the API pages list every module, and names lead where they should.
 
-Pages and docstrings write ``mnv3lib.ops.hard_swish``, as readers import it; the API page documents
-it once, in the module that defines it. This resolves the one to the other.
+A page with the line ``<!-- modules of mnv3lib.ops -->`` gets a section for each public module of
+that room, so that a new module needs no new page. A name that a room exports links to the module
+that documents it. A name of Python or of another library is plain text, since their pages are on
+the network; a name that does not exist anywhere stays a warning, and the strict build stops.
 """
 
+import pkgutil
+import re
 from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
 
 from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
+MARK = re.compile(r"^<!-- modules of (mnv3lib[.\w]*) -->$", re.MULTILINE)
+SECTION = """\
+## `{name}`
+
+```{{eval-rst}}
+.. automodule:: {room}.{name}
+   :members:
+   :show-inheritance:
+```
+"""
+
+
+def public_modules(room: str) -> list[str]:
+    """Names of the modules of a room, without those that start with an underscore."""
+    found = pkgutil.iter_modules(find_spec(room).submodule_search_locations)
+    return [m.name for m in found if not m.ispkg and not m.name.startswith("_")]
+
+
+def list_modules(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Put a section for each module where the page has the mark of its room."""
+
+    def sections(mark: re.Match[str]) -> str:
+        return "\n".join(SECTION.format(room=mark[1], name=m) for m in public_modules(mark[1]))
+
+    source[0] = MARK.sub(sections, source[0])
+
+
+def find(name: str) -> Any:
+    """Import whatever a dotted name stands for; raise LookupError if there is no such thing."""
+    parts = name.split(".")
+    for cut in range(len(parts), 0, -1):
+        try:
+            thing = import_module(".".join(parts[:cut]))
+            for part in parts[cut:]:
+                thing = getattr(thing, part)
+        except (AttributeError, ImportError, ValueError):
+            continue
+        return thing
+    raise LookupError(name)
+
 
 def defining_name(target: str) -> str | None:
-    """Return ``module.name`` of the module that defines an exported object, if it is ours."""
+    """Return ``module.name`` of the module that defines an object exported elsewhere."""
     module, _, name = target.rpartition(".")
     try:
-        found = getattr(import_module(module), name)
-    except (AttributeError, ImportError, ValueError):
+        home = getattr(find(target), "__module__", None)
+    except LookupError:
         return None
-    home = getattr(found, "__module__", None)
     return f"{home}.{name}" if home and home != module else None
 
 
 def resolve(
     app: Sphinx, env: BuildEnvironment, node: pending_xref, content: nodes.TextElement
-) -> nodes.reference | None:
+) -> nodes.Element | None:
+    """Link our names to where they are documented; leave foreign ones as text."""
+    if node.get("refdomain") != "py":
+        return None
     target = node.get("reftarget", "")
-    if node.get("refdomain") != "py" or not target.startswith("mnv3lib."):
-        return None
-    actual = defining_name(target)
-    if actual is None:
-        return None
-    domain = env.get_domain("py")
-    return domain.resolve_xref(
-        env, node["refdoc"], app.builder, node["reftype"], actual, node, content
-    )
+    scope = [node.get("py:module"), node.get("py:class")]
+    candidates = [target, f"builtins.{target}"]
+    candidates += [".".join([*filter(None, scope[:depth]), target]) for depth in (1, 2)]
+    for name in candidates:
+        documented = defining_name(name) if name.startswith("mnv3lib.") else None
+        if documented:
+            arguments = (node["refdoc"], app.builder, node["reftype"], documented, node, content)
+            return env.get_domain("py").resolve_xref(env, *arguments) or content
+        try:
+            find(name)
+        except LookupError:
+            continue
+        return content
+    return None
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("source-read", list_modules)
     app.connect("missing-reference", resolve)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
