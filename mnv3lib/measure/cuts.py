@@ -127,7 +127,9 @@ def time_pieces(
     cuts = list(cut_network(deploy(network)))
     steps = {}
     with find_runtime(runtime).threads(threads):
-        for place, cut in enumerate(tqdm(cuts, f"compiling for {runtime}", delay=2, leave=False)):
+        for place, cut in enumerate(
+            tqdm(cuts, f"compiling for {runtime}", delay=2, disable=None, leave=False)
+        ):
             module = cut.beginning if cut.kind == REST else _with_probe(cut, example, seed)
             session = compile_model(module, example, runtime=runtime, threads=threads)
             steps[str(place)] = session.bind(example)

@@ -85,7 +85,9 @@ def time_forms(
         for runtime in sorted({FORMS[form][0] for _, form in cases.values()}):
             stack.enter_context(find_runtime(runtime).threads(threads))
         steps = {}
-        for name, (network, form) in tqdm(cases.items(), "compiling", delay=2, leave=False):
+        for name, (network, form) in tqdm(
+            cases.items(), "compiling", delay=2, disable=None, leave=False
+        ):
             runtime, transform = FORMS[form]
             module = transform(network.eval())
             session = compile_model(module, example, runtime=runtime, threads=threads)
