@@ -259,6 +259,7 @@ def test_exported_names_lead_to_the_defining_module(load):
         ("torch.nn.Module", "text"),
         ("collections.abc.Sequence", "text"),
         ("ValueError", "text"),
+        ("mnv3lib.models.builder.Network.feature_channels", "text"),
         ("mnv3lib.ops.make_divisible", "link to mnv3lib.ops.channels.make_divisible"),
         ("make_divisible", "link to mnv3lib.ops.channels.make_divisible"),
         ("mnv3lib.ops.make_divisable", None),

@@ -51,7 +51,9 @@ def find(name: str) -> Any:
         try:
             thing = import_module(".".join(parts[:cut]))
             for part in parts[cut:]:
-                thing = getattr(thing, part)
+                # An attribute that only instances have stands in the docstring of the class.
+                told = re.search(rf"\n +{part}:", getattr(thing, "__doc__", None) or "")
+                thing = thing if told and not hasattr(thing, part) else getattr(thing, part)
         except (AttributeError, ImportError, ValueError):
             continue
         return thing
@@ -65,7 +67,7 @@ def defining_name(target: str) -> str | None:
         home = getattr(find(target), "__module__", None)
     except LookupError:
         return None
-    return f"{home}.{name}" if home and home != module else None
+    return f"{home}.{name}" if home and not module.startswith(home) else None
 
 
 def resolve(
