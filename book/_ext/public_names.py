@@ -24,7 +24,6 @@ SECTION = """\
 ```{{eval-rst}}
 .. automodule:: {room}.{name}
    :members:
-   :show-inheritance:
 ```
 """
 
