@@ -242,6 +242,26 @@ def test_what_does_not_convert_is_reported(load, monkeypatch, latex, leftover):
     assert leftover in warned
 
 
+# Pages for phones
+
+
+def test_cells_are_marked_by_length(load):
+    cells = [nodes.entry("", nodes.paragraph(text="x" * length)) for length in (24, 25, 60, 61)]
+    load("_ext/offline").mark_cells(None, nodes.table("", *cells))
+    assert [cell["classes"] for cell in cells] == [["short"], [], [], ["long"]]
+
+
+def test_the_icon_script_is_emptied_after_a_build_only(load, tmp_path):
+    script = tmp_path / "_static" / "scripts" / "fontawesome.js"
+    script.parent.mkdir(parents=True)
+    script.write_text("x" * 1000)
+    drop, app = load("_ext/offline").drop_icon_script, SimpleNamespace(outdir=tmp_path)
+    drop(app, RuntimeError("the build failed"))
+    assert script.stat().st_size == 1000
+    drop(app, None)
+    assert script.stat().st_size < 100
+
+
 # Names in the API pages
 
 

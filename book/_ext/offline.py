@@ -8,6 +8,7 @@ as a warning, and the strict build stops.
 import re
 from html import escape
 from importlib.metadata import entry_points
+from pathlib import Path
 
 from docutils import nodes
 from latex2mathml.converter import convert
@@ -18,7 +19,7 @@ from sphinx.util.math import get_node_equation_number
 from sphinx.writers.html5 import HTML5Translator
 
 LOGGER = logging.getLogger(__name__)
-SHORT_CELL = 24  # characters
+SHORT_CELL, LONG_CELL = 24, 60  # characters
 # What the converter leaves behind where it does not understand: a command, an alignment mark.
 LEFTOVER = re.compile(r"<m[io][^>]*>(\\[A-Za-z]+|&)</m")
 # Spellings that it does not know, in those that it does.
@@ -61,11 +62,19 @@ def visit_math_block(self: HTML5Translator, node: nodes.math_block) -> None:
     raise nodes.SkipNode
 
 
-def mark_short_cells(app: Sphinx, doctree: nodes.document) -> None:
-    """Mark table cells that the style sheet keeps on one line."""
+def mark_cells(app: Sphinx, doctree: nodes.document) -> None:
+    """Mark table cells that the style sheet keeps on one line, or gives room."""
     for entry in doctree.findall(nodes.entry):
-        if len(entry.astext()) <= SHORT_CELL:
-            entry["classes"].append("short")
+        length = len(entry.astext())
+        if length <= SHORT_CELL or length > LONG_CELL:
+            entry["classes"].append("short" if length <= SHORT_CELL else "long")
+
+
+def drop_icon_script(app: Sphinx, exception: Exception | None) -> None:
+    """Empty the theme's icon script: 1.5 MB for icons that its style sheet draws as well."""
+    script = Path(app.outdir) / "_static" / "scripts" / "fontawesome.js"
+    if exception is None and script.exists():
+        script.write_text("// Icons come from the fonts in the style sheet.\n")
 
 
 def check_renderer(app: Sphinx) -> None:
@@ -83,5 +92,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
         "mathml", inline_renderers=(visit_math, None), block_renderers=(visit_math_block, None)
     )
     app.connect("builder-inited", check_renderer)
-    app.connect("doctree-read", mark_short_cells)
+    app.connect("doctree-read", mark_cells)
+    app.connect("build-finished", drop_icon_script)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
