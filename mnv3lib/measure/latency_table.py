@@ -168,7 +168,7 @@ def deployed_rows(model: nn.Module | NetworkSpec, resolution: int) -> list[Place
     """The rows of a network in deploy form: batch norm folded, channels last.
 
     Args:
-        model: A network, deployed already or not, or its table.
+        model: A network that is not deployed yet, or its table.
         resolution: Side of the square image in pixels.
     """
     network = Network(model) if isinstance(model, NetworkSpec) else model

@@ -8,8 +8,10 @@ for a whole network, so programs are kept on disk (`mnv3lib.measure.program_cach
 from __future__ import annotations
 
 import contextlib
+import weakref
 from collections.abc import Iterator
 from importlib.metadata import version
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -66,54 +68,77 @@ def _to_program(exported: torch.export.ExportedProgram) -> bytes:
     return bytes(edge.to_executorch().buffer)
 
 
+class _Program:
+    """A program that is loaded when it first runs, and again after the thread pool has changed.
+
+    A loaded program keeps the address of the pool that it found. Replacing the pool under it would
+    let it compute with freed memory, so every program is unloaded first.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._loaded: Any = None
+        _PROGRAMS.add(self)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Runs the program on an input of its example's shape."""
+        if self._loaded is None:
+            with hushed():
+                self._loaded = _bindings()._load_for_executorch_from_buffer(self._content)
+        return self._loaded.forward((x,))[0]
+
+    def unload(self) -> None:
+        """Gives the program's memory back; its bytes stay."""
+        self._loaded = None
+
+
+_PROGRAMS: weakref.WeakSet[_Program] = weakref.WeakSet()
+
+
 def compile_program(model: nn.Module, example: Tensor, threads: int) -> Bind:
-    """Lower a model and load the program.
+    """Lowers a model and makes the program ready.
 
     Args:
         model: A module in evaluation mode, from one tensor to one tensor.
         example: An input; only its shape matters.
-        threads: Not needed here: `thread_count` sets it for the process.
+        threads: Not needed here: :func:`thread_count` sets it for the process.
 
     Returns:
         A function that ties an input to the program.
     """
-    program = lower(model, example)
-    with hushed():
-        from executorch.extension.pybindings.portable_lib import _load_for_executorch_from_buffer
-
-        loaded = _load_for_executorch_from_buffer(program)
+    program = _Program(lower(model, example))
 
     def bind(x: Tensor) -> BoundCall:
         source = x.detach().contiguous()
-
-        def step(_keep_alive: bytes = program) -> Tensor:
-            return loaded.forward((source,))[0]
-
-        return BoundCall(step, source)
+        return BoundCall(lambda: program(source), source)
 
     return bind
 
 
 @contextlib.contextmanager
 def thread_count(threads: int) -> Iterator[None]:
-    """Let ExecuTorch's pool have this many threads, and put the old number back afterwards.
-
-    A program takes the pool that it finds when it first runs, so compile and run it in one such
-    context.
-    """
+    """Lets ExecuTorch's pool have this many threads, and puts the old number back afterwards."""
     with hushed():
-        from executorch.extension.pybindings import portable_lib as runtime
-
-        before = runtime._threadpool_get_thread_count()  # makes the pool if there is none
-    _resize_pool(runtime, before, threads)
+        before = _bindings()._threadpool_get_thread_count()  # makes the pool if there is none
+    _resize_pool(threads)
     try:
         yield
     finally:
-        _resize_pool(runtime, threads, before)
+        _resize_pool(before)
 
 
-def _resize_pool(runtime: object, current: int, wanted: int) -> None:
-    """Replace the pool of threads unless it has the wanted size already."""
-    if current != wanted:
-        with hushed():
-            runtime._unsafe_reset_threadpool(wanted)
+def _resize_pool(threads: int) -> None:
+    """Replaces the pool of threads unless it has that size already."""
+    if _bindings()._threadpool_get_thread_count() == threads:
+        return
+    for program in list(_PROGRAMS):
+        program.unload()
+    with hushed():
+        _bindings()._unsafe_reset_threadpool(threads)
+
+
+def _bindings() -> Any:
+    """ExecuTorch's Python bindings, imported late because they are slow to load."""
+    from executorch.extension.pybindings import portable_lib
+
+    return portable_lib
