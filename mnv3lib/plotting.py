@@ -69,7 +69,6 @@ def style(theme: str = "light") -> dict[str, Any]:
         "axes.spines.right": False,
         "axes.spines.top": False,
         "axes.titlesize": 12,
-        "axes.labelsize": 12,
         "figure.facecolor": "none",
         "font.size": 12,
         "grid.color": grid,
@@ -164,16 +163,7 @@ def twin(
 
 
 def show(draw: Drawing, *, alt: str, **options: Any) -> None:
-    """Draw a figure for both themes and display it as one output of the cell.
-
-    Args:
-        draw: See :func:`twin`.
-        alt: See :func:`twin`.
-        **options: ``size``, ``nrows``, ``ncols``, ``sharex``, ``sharey`` of :func:`twin`.
-
-    Raises:
-        ValueError: The alt text is empty or says nothing.
-    """
+    """Draw a figure as :func:`twin` does and display it as one output of the cell."""
     figure = twin(draw, alt=alt, **options)
     try:
         from IPython.display import display
@@ -209,17 +199,7 @@ def bars(
 
 
 def label_points(ax: Axes, x: Sequence[float], y: Sequence[float], labels: Sequence[str]) -> None:
-    """Write a name to the upper right of each point.
-
-    Args:
-        ax: Axes that already hold the points.
-        x: Horizontal positions.
-        y: Vertical positions.
-        labels: Names, one a point.
-
-    Raises:
-        ValueError: The three sequences differ in length.
-    """
+    """Write a name to the upper right of each point (x, y); ValueError if lengths differ."""
     if not len(x) == len(y) == len(labels):
         raise ValueError(f"lengths differ: {len(x)} x, {len(y)} y, {len(labels)} labels")
     for at_x, at_y, label in zip(x, y, labels, strict=True):
