@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mnv3lib.book import table
 
 if TYPE_CHECKING:
-    from mnv3lib.ledger import Judgement
+    from mnv3lib.ledger import Claim, Judgement
     from mnv3lib.measure.latency import LatencyComparison
     from mnv3lib.measure.profile import Profile, ProfileRow
     from mnv3lib.models import NetworkSpec
@@ -24,11 +24,13 @@ __all__ = [
     "list_data",
     "list_text",
     "number",
+    "printed",
     "profile_data",
     "profile_text",
 ]
 
 _KIB = 1024
+_DIRECTION = "direction of "
 _ACTIVATIONS = {"relu": "RE", "hard_swish": "HS", "relu6": "R6", "swish": "SW"}
 _PROFILE_HEADERS = (
     *("#", "input", "operator", "exp", "out", "SE", "NL", "s"),
@@ -48,6 +50,17 @@ def number(value: float | None) -> str:
     if float(value).is_integer() and abs(value) < 1e9:
         return f"{value:,.0f}"
     return f"{value:,.1f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def printed(claim: "Claim", *, unit: bool = True) -> str:
+    """What the paper prints: number and unit, or for a claim without a number its direction."""
+    if claim.unit.startswith(_DIRECTION):
+        value, name = ("more" if claim.value > 0 else "less"), claim.unit.removeprefix(_DIRECTION)
+    else:
+        # A decimal keeps its zero: 4.0 is a printed digit more than 4.
+        is_whole = isinstance(claim.value, int)
+        value, name = (f"{claim.value:,}" if is_whole else str(claim.value)), claim.unit
+    return f"{value} {name}" if unit else value
 
 
 def list_data(specs: "dict[str, NetworkSpec]") -> list[dict[str, Any]]:
@@ -146,10 +159,9 @@ def claims_text(judgements: "list[Judgement]", *, check: bool = False) -> str:
     from mnv3lib.ledger import Verdict, totals
 
     shown = [j for j in judgements if j.contradiction or not check]
-    headers = ["claim", "paper", "ours", "unit", "verdict", "where"]
+    headers = ["claim", "paper", "ours", "verdict", "where"]
     rows = [
-        [j.claim.key, number(j.claim.value), number(j.ours), j.claim.unit, j.verdict, j.claim.where]
-        for j in shown
+        [j.claim.key, printed(j.claim), number(j.ours), j.verdict, j.claim.where] for j in shown
     ]
     reasons = [f"{j.claim.key}: {j.reason}" for j in shown if j.verdict is Verdict.DIFFERS]
     counted = ", ".join(f"{n} {verdict}" for verdict, n in totals(judgements).items())

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
@@ -11,7 +12,7 @@ import mnv3lib.ledger
 from mnv3lib.cli import app
 from mnv3lib.ledger import load_claims, load_papers
 from mnv3lib.models import list_models
-from mnv3lib.report import number
+from mnv3lib.report import number, printed
 
 SMALL = "mobilenet_v3_small"
 QUICK = ["--resolution", "32", "--rounds", "1"]
@@ -170,6 +171,22 @@ def test_claims_check_fails_on_a_contradiction(tmp_path, monkeypatch):
 )
 def test_numbers_are_short(value, text):
     assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (217, "M MAdds", "217 M MAdds"),
+        (4.0, "M parameters", "4.0 M parameters"),
+        (2_514_944, "parameters", "2,514,944 parameters"),
+        (-1, "direction of top-1 accuracy", "less top-1 accuracy"),
+    ],
+)
+def test_claims_show_what_is_printed(value, unit, text):
+    claim = load_claims("swish")[0]
+    changed = replace(claim, value=value, unit=unit)
+    assert printed(changed) == text
+    assert printed(changed, unit=False) == text.split()[0]
 
 
 # --- refusing ------------------------------------------------------------------------------------

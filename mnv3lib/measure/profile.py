@@ -1,8 +1,9 @@
 """A network's table with its costs: each row's counts, memory and latency (chapters 5 and 6).
 
 The paper's tables say what a row is; this adds what it costs. Counts and memory are exact. The
-latency of a row is what it adds inside a network, see :func:`mnv3lib.measure.row_latencies`; the
-whole network is timed by itself, so the rows need not add up to it.
+latency of a row is what it adds inside a network, measured as
+:func:`mnv3lib.measure.row_latency.row_latencies` does; the whole network is timed by itself, so the
+rows need not add up to it.
 """
 
 from dataclasses import dataclass
