@@ -5,8 +5,9 @@ running any of them: the time of a network is the sum of the times of its rows (
 NetAdapt's tables, arXiv 1807.11626 and 1804.03230, are of this kind). For the sum to come out
 right, a row's time must be what it costs *inside* a network:
 
-* Its weights come from memory, its input from the cache, where the row before has just left it.
-  So rows are timed in interleaved rounds, each visited once a round, the input written just before.
+* Its weights come from memory, its input from the cache, where the row before has just left it,
+  and the runtime is warm from running that row. So rows are timed in interleaved rounds, each
+  visited once a round; just before, its input is written and a small foreign row is run.
 * Handing a map over to a runtime and back costs time that a network pays once, not at every row:
   the call itself and, in runtimes with a layout of their own, the conversion of the map. So half of
   the hand-over of the input's shape and half of that of the output's are taken off; the sum over a
