@@ -13,8 +13,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mnv3lib.measure import count
-    from mnv3lib.measure.latency import compare_latency, latency
+    from mnv3lib.measure import compare_latency, count
+    from mnv3lib.measure.latency import latency
     from mnv3lib.models import create_model, deploy, export_weights, list_models, load_weights
 
 __all__ = [
@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "compare_latency": "mnv3lib.measure.latency",
+    "compare_latency": "mnv3lib.measure",
     "count": "mnv3lib.measure",
     "latency": "mnv3lib.measure.latency",
 }

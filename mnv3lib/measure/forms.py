@@ -17,8 +17,9 @@ from contextlib import ExitStack
 from torch import nn
 from tqdm import tqdm
 
+from mnv3lib.measure.counting import check_resolution
 from mnv3lib.measure.interleave import interleave
-from mnv3lib.measure.latency import Spread, check_resolution, image
+from mnv3lib.measure.latency import Spread, image
 from mnv3lib.measure.runtimes import check_threads, compile_model, find_runtime
 from mnv3lib.measure.stock import stock_network
 from mnv3lib.models import Network, deploy

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
+from mnv3lib.measure.counting import check_resolution
 from mnv3lib.measure.interleave import interleave
 from mnv3lib.measure.machine import describe_machine
 from mnv3lib.measure.runtimes import Session, check_threads, compile_model, find_runtime
@@ -25,13 +26,10 @@ __all__ = [
     "LatencyComparison",
     "Spread",
     "Timing",
-    "check_resolution",
     "compare_latency",
     "image",
     "latency",
 ]
-
-_SMALLEST_RESOLUTION = 32
 
 
 @dataclass(frozen=True)
@@ -227,17 +225,6 @@ def image(resolution: int, *, seed: int = 0) -> Tensor:
     check_resolution(resolution)
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(1, 3, resolution, resolution, generator=generator)
-
-
-def check_resolution(resolution: int) -> int:
-    """Return the resolution, or raise a ValueError unless it is an integer of at least 32."""
-    valid = isinstance(resolution, int) and not isinstance(resolution, bool)
-    if not valid or resolution < _SMALLEST_RESOLUTION:
-        raise ValueError(
-            f"resolution must be an integer of at least {_SMALLEST_RESOLUTION} pixels (the "
-            f"networks halve it five times), got {resolution!r}"
-        )
-    return resolution
 
 
 def _check_models(models: Mapping[str, nn.Module]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from mnv3lib.measure.bound import BoundCall
 from mnv3lib.measure.interleave import Clock, interleave
