@@ -1,0 +1,139 @@
+"""Which operators decide: the time of a network by kind of operator (chapter 6).
+
+Two runtimes can tell how long each operator took: PyTorch's profiler for eager, and ONNX Runtime's
+own, after its optimisation, so that a fused activation has no time of its own and a change of
+layout has. ExecuTorch's Python package is built without its tracer; there, compare rows
+(:func:`mnv3lib.measure.row_latency.row_latencies`).
+
+A profiler takes time itself, so the shares mean more than the sum: for the latency of the whole
+use :func:`mnv3lib.measure.latency.latency`.
+"""
+
+import copy
+import json
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.profiler import ProfilerActivity, profile
+
+from mnv3lib.measure.latency import image
+from mnv3lib.measure.runtime_eager import memory_format
+from mnv3lib.measure.runtime_onnxruntime import export_onnx, open_session
+from mnv3lib.measure.runtimes import check_threads, find_runtime
+from mnv3lib.measure.silence import hushed
+
+__all__ = ["OperatorTime", "operator_times"]
+
+_WARMUP = 3
+
+
+@dataclass(frozen=True)
+class OperatorTime:
+    """The time of all operators of one kind in one pass through a network.
+
+    Attributes:
+        operator: The runtime's name of the kind, such as ``Conv`` or ``aten::hardswish_``.
+        calls: Operators of this kind in the network.
+        ms: Milliseconds that they take together.
+        share: Their share of the time of all operators, 0 to 1.
+    """
+
+    operator: str
+    calls: int
+    ms: float
+    share: float
+
+
+def operator_times(
+    model: nn.Module,
+    resolution: int = 224,
+    runtime: str = "onnxruntime",
+    threads: int = 1,
+    *,
+    runs: int = 30,
+) -> list[OperatorTime]:
+    """Profiles a network.
+
+    Args:
+        model: A module from one image to one tensor.
+        resolution: Side of the square image in pixels.
+        runtime: ``"eager"`` or ``"onnxruntime"``.
+        threads: Threads to compute with.
+        runs: Profiled passes; the time of an operator is the median over them in ONNX Runtime
+            and the mean in eager, whose profiler keeps no single times.
+
+    Returns:
+        One entry for each kind of operator, the longest first.
+
+    Raises:
+        ValueError: Unknown runtime, one without a profiler, a resolution below 32, or fewer than
+            one thread or run.
+        MissingRuntimeError: The runtime's package is not installed.
+    """
+    if isinstance(runs, bool) or not isinstance(runs, int) or runs < 1:
+        raise ValueError(f"runs must be an integer of at least 1, got {runs!r}")
+    found = find_runtime(runtime)
+    if runtime not in _PROFILERS:
+        raise ValueError(
+            f"{runtime} cannot tell the time of an operator: choose one of "
+            f"{', '.join(_PROFILERS)}, or time rows with row_latencies"
+        )
+    example = image(resolution)
+    frozen = copy.deepcopy(model).eval()
+    with found.threads(check_threads(threads)):
+        times = _PROFILERS[runtime](frozen, example, threads, runs)
+    total_ms = sum(ms for _, ms in times.values())
+    longest_first = sorted(times.items(), key=lambda entry: -entry[1][1])
+    return [OperatorTime(kind, calls, ms, ms / total_ms) for kind, (calls, ms) in longest_first]
+
+
+def _profile_eager(
+    model: nn.Module, example: Tensor, threads: int, runs: int
+) -> dict[str, tuple[int, float]]:
+    """(calls, milliseconds) a pass by ATen operator, time in operators that it calls left out."""
+    x = example.contiguous(memory_format=memory_format(model))
+    with hushed(), torch.inference_mode():
+        for _ in range(_WARMUP):
+            model(x)
+        with profile(activities=[ProfilerActivity.CPU], acc_events=True) as profiler:
+            for _ in range(runs):
+                model(x)
+    return {
+        event.key: (event.count // runs, event.self_cpu_time_total / 1e3 / runs)
+        for event in profiler.key_averages()
+        if event.key.startswith("aten::") and event.count >= runs
+    }
+
+
+def _profile_onnxruntime(
+    model: nn.Module, example: Tensor, threads: int, runs: int
+) -> dict[str, tuple[int, float]]:
+    """(calls, milliseconds) a pass by ONNX operator of the optimised graph."""
+    with tempfile.TemporaryDirectory() as folder:
+        prefix = str(Path(folder) / "profile")
+        session = open_session(export_onnx(model, example), threads, profile_prefix=prefix)
+        feed = {session.get_inputs()[0].name: example.numpy()}
+        for _ in range(_WARMUP + runs):
+            session.run(None, feed)
+        events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
+    nodes: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for event in events:
+        if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
+            nodes[event["args"]["op_name"], event["name"]].append(event["dur"] / 1e3)
+    totals: dict[str, tuple[int, float]] = {}
+    for (kind, _), times_ms in nodes.items():
+        calls, ms = totals.get(kind, (0, 0.0))
+        totals[kind] = (calls + 1, ms + float(np.median(times_ms[_WARMUP:])))
+    return totals
+
+
+_PROFILERS: dict[str, Callable[[nn.Module, Tensor, int, int], dict[str, tuple[int, float]]]] = {
+    "eager": _profile_eager,
+    "onnxruntime": _profile_onnxruntime,
+}

@@ -1,0 +1,40 @@
+"""Profiles by operator: every convolution is found, and the shares add up."""
+
+import pytest
+from torch import nn
+
+from mnv3lib.measure.operator_times import operator_times
+
+
+def three_layers() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, stride=2), nn.Conv2d(8, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    )
+
+
+@pytest.mark.parametrize(
+    ("runtime", "convolution"), [("eager", "aten::mkldnn_convolution"), ("onnxruntime", "Conv")]
+)
+def test_convolutions_are_counted_and_shares_add_up(runtime, convolution):
+    pytest.importorskip({"eager": "torch"}.get(runtime, runtime))
+    times = operator_times(three_layers(), 32, runtime, runs=3)
+    calls = {time.operator: time.calls for time in times}
+    if runtime == "onnxruntime" or convolution in calls:  # its name depends on PyTorch's build
+        assert calls[convolution] == 2
+    assert sum(time.share for time in times) == pytest.approx(1.0)
+    assert [time.ms for time in times] == sorted((time.ms for time in times), reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"runtime": "executorch"}, "cannot tell the time of an operator: choose one of eager"),
+        ({"runtime": "tflite"}, "unknown runtime"),
+        ({"runs": 0}, "runs must be an integer of at least 1, got 0"),
+        ({"threads": 0}, "threads must be"),
+        ({"resolution": 8}, "at least 32"),
+    ],
+)
+def test_bad_input_is_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        operator_times(three_layers(), **{"resolution": 32, **arguments})
