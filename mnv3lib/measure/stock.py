@@ -1,8 +1,10 @@
 """The same networks from PyTorch's stock modules alone: a yardstick for ours (chapter 6).
 
 Written without the bricks of :mod:`mnv3lib.ops`, so that a comparison tells what our modules cost
-in time, and whether an independent reading of the tables gives the same outputs. Weights move
-over in order: both networks hold the same tensors in the same sequence.
+in time, and whether an independent reading of the tables gives the same outputs. Layers are
+grouped as people write them, a ``Sequential`` for each convolution with its norm and activation
+and one for each block. Weights move over in order: both networks hold the same tensors in the
+same sequence.
 """
 
 from torch import Tensor, nn
@@ -46,10 +48,10 @@ class _Added(nn.Module):
 
 def _unit(
     spec: NetworkSpec, c_in: int, c_out: int, k: int, s: int, groups: int, act: str | None
-) -> list[nn.Module]:
+) -> nn.Sequential:
     conv = nn.Conv2d(c_in, c_out, k, s, padding=k // 2, groups=groups, bias=False)
     norm = nn.BatchNorm2d(c_out, eps=spec.bn_eps, momentum=spec.bn_momentum)
-    return [conv, norm] if act is None else [conv, norm, _ACTIVATIONS[act]()]
+    return nn.Sequential(conv, norm, *([] if act is None else [_ACTIVATIONS[act]()]))
 
 
 def _squeeze_excite(spec: NetworkSpec, row: BneckRow, c_in: int) -> nn.Module:
@@ -67,21 +69,21 @@ def _squeeze_excite(spec: NetworkSpec, row: BneckRow, c_in: int) -> nn.Module:
 def _bneck(spec: NetworkSpec, row: BneckRow, c_in: int) -> nn.Module:
     layers = []
     if row.exp != c_in:
-        layers += _unit(spec, c_in, row.exp, 1, 1, 1, row.act)
-    layers += _unit(spec, row.exp, row.exp, row.kernel, row.stride, row.exp, row.act)
+        layers.append(_unit(spec, c_in, row.exp, 1, 1, 1, row.act))
+    layers.append(_unit(spec, row.exp, row.exp, row.kernel, row.stride, row.exp, row.act))
     if row.se:
         layers.append(_squeeze_excite(spec, row, c_in))
-    layers += _unit(spec, row.exp, row.out, 1, 1, 1, None)
+    layers.append(_unit(spec, row.exp, row.out, 1, 1, 1, None))
     shortcut = row.stride == 1 and c_in == row.out
     return _Added(*layers) if shortcut else nn.Sequential(*layers)
 
 
 def _layers(spec: NetworkSpec, row: Row, c_in: int) -> list[nn.Module]:
     if isinstance(row, ConvRow):
-        return _unit(spec, c_in, row.out, row.kernel, row.stride, 1, row.act)
+        return [_unit(spec, c_in, row.out, row.kernel, row.stride, 1, row.act)]
     if isinstance(row, SeparableRow):
         depthwise = _unit(spec, c_in, c_in, row.kernel, row.stride, c_in, row.act)
-        return depthwise + _unit(spec, c_in, row.out, 1, 1, 1, row.act)
+        return [depthwise, _unit(spec, c_in, row.out, 1, 1, 1, row.act)]
     if isinstance(row, BneckRow):
         return [_bneck(spec, row, c_in)]
     if isinstance(row, DenseRow):
