@@ -4,6 +4,7 @@
 MobileNetV2, MnasNet, EfficientNet and MobileNetV3 (chapters 2 and 3).
 """
 
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Literal
 
@@ -59,12 +60,13 @@ class DepthwiseSeparable(nn.Sequential):
         self.pointwise = ConvNormAct(in_channels, out_channels, 1, act=act, norm_layer=norm_layer)
 
 
-class InvertedResidual(nn.Module):
+class InvertedResidual(nn.Sequential):
     """Thin in, wide in the middle, thin out: the 'bneck' of MobileNetV3's tables.
 
     1x1 expansion (``expand``) -> depthwise (``depthwise``) -> squeeze-and-excite (``se``) ->
     1x1 projection without activation (``project``), plus the input where the shapes agree.
-    The activation comes before squeeze-and-excite. Without widening there is no ``expand``.
+    The activation comes before squeeze-and-excite. Parts that a block does not have, ``expand``
+    without widening and ``se`` without squeeze-and-excite, are None.
 
     Used by MobileNetV2 (arXiv 1801.04381, section 3), MnasNet (1807.11626), EfficientNet
     (1905.11946) and MobileNetV3 (1905.02244, figures 3 and 4).
@@ -100,14 +102,12 @@ class InvertedResidual(nn.Module):
         padding: Padding = "symmetric",
         norm_layer: Callable[[int], nn.Module] = nn.BatchNorm2d,
     ) -> None:
-        super().__init__()
-        self.use_residual = stride == 1 and in_channels == out_channels
-        self.expand = self.se = None
+        parts: OrderedDict[str, nn.Module] = OrderedDict()
         if expanded_channels != in_channels:
-            self.expand = ConvNormAct(
+            parts["expand"] = ConvNormAct(
                 in_channels, expanded_channels, 1, act=act, norm_layer=norm_layer
             )
-        self.depthwise = ConvNormAct(
+        parts["depthwise"] = ConvNormAct(
             expanded_channels,
             expanded_channels,
             kernel_size,
@@ -119,16 +119,18 @@ class InvertedResidual(nn.Module):
             norm_layer=norm_layer,
         )
         if squeeze_channels is not None:
-            self.se = SqueezeExcite(expanded_channels, squeeze_channels, gate=gate, act=squeeze_act)
-        self.project = ConvNormAct(
+            parts["se"] = SqueezeExcite(
+                expanded_channels, squeeze_channels, gate=gate, act=squeeze_act
+            )
+        parts["project"] = ConvNormAct(
             expanded_channels, out_channels, 1, act=None, norm_layer=norm_layer
         )
+        super().__init__(parts)
+        for absent in {"expand", "se"} - set(parts):
+            setattr(self, absent, None)
+        self.use_residual = stride == 1 and in_channels == out_channels
 
     def forward(self, x: Tensor) -> Tensor:
         """x: Feature map, (N, C, H, W). Returns (N, C', H / stride, W / stride), rounded up."""
-        y = x if self.expand is None else self.expand(x)  # (N, E, H, W)
-        y = self.depthwise(y)  # (N, E, H', W')
-        if self.se is not None:
-            y = self.se(y)
-        y = self.project(y)  # (N, C', H', W')
+        y = super().forward(x)  # (N, C, H, W) -> (N, E, H, W) -> (N, E, H', W') -> (N, C', H', W')
         return x + y if self.use_residual else y

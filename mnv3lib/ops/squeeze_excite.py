@@ -11,6 +11,7 @@ MobileNetV3    1/4 of the *expansion*        hard sigmoid
 =============  ============================  ==========
 """
 
+from collections import OrderedDict
 from typing import Literal
 
 from torch import Tensor, nn
@@ -31,7 +32,7 @@ def squeeze_from_input(in_channels: int) -> int:
     return max(1, int(0.25 * in_channels))
 
 
-class SqueezeExcite(nn.Module):
+class SqueezeExcite(nn.Sequential):
     """Scales each channel by a gate in [0, 1] that all channels decide together.
 
     Global average pool -> 1x1 conv to ``squeeze_channels`` (``reduce``) -> activation -> 1x1
@@ -55,19 +56,19 @@ class SqueezeExcite(nn.Module):
         gate: Literal["hard_sigmoid", "sigmoid"] = "hard_sigmoid",
         act: str = "relu",
     ) -> None:
-        super().__init__()
         if squeeze_channels < 1:
             raise ValueError(f"squeeze_channels must be at least 1, got {squeeze_channels}")
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.reduce = nn.Conv2d(channels, squeeze_channels, kernel_size=1)
-        self.act = activation(act)
-        self.expand = nn.Conv2d(squeeze_channels, channels, kernel_size=1)
-        self.gate = activation(gate)
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
+        layers["pool"] = nn.AdaptiveAvgPool2d(1)
+        layers["reduce"] = nn.Conv2d(channels, squeeze_channels, kernel_size=1)
+        layers["act"] = activation(act)
+        layers["expand"] = nn.Conv2d(squeeze_channels, channels, kernel_size=1)
+        layers["gate"] = activation(gate)
+        super().__init__(layers)
 
     def scale(self, x: Tensor) -> Tensor:
         """The gate itself. x: (N, C, H, W). Returns (N, C, 1, 1), values in [0, 1]."""
-        squeezed = self.act(self.reduce(self.pool(x)))  # (N, Q, 1, 1)
-        return self.gate(self.expand(squeezed))  # (N, C, 1, 1)
+        return super().forward(x)
 
     def forward(self, x: Tensor) -> Tensor:
         """x: Feature map, (N, C, H, W). Returns the gated map, the same shape."""
