@@ -79,7 +79,9 @@ def record(
         metrics[name][runtime] = draft.part(f"{name} {runtime}", measure)
     run = write_run(
         out.stem,
-        command=f"python -m {_MODULE} --rounds {rounds} --seed {seed} --out data/runs/{out.name}",
+        command=f"python -m {_MODULE} --networks {' '.join(networks)} "
+        f"--runtimes {' '.join(runtimes)} --rounds {rounds} --seed {seed} "
+        f"--out data/runs/{out.name}",
         config=config,
         seeds=[seed],
         metrics=metrics,
@@ -103,6 +105,8 @@ def main(arguments: list[str] | None = None) -> int:
     summary = __doc__.split("\n")[0]
     parser = argparse.ArgumentParser(prog=f"python -m {_MODULE}", description=summary)
     parser.add_argument("--out", type=Path, required=True, help="data/runs/latency-rows.json")
+    parser.add_argument("--networks", nargs="+", default=list(NETWORKS))
+    parser.add_argument("--runtimes", nargs="+", default=list(RUNTIMES), help=", ".join(RUNTIMES))
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     options = vars(parser.parse_args(arguments))
