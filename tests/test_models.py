@@ -129,6 +129,7 @@ def test_deploy_folds_every_norm_and_keeps_the_outputs(name: str) -> None:
     assert not any(isinstance(module, nn.BatchNorm2d) for module in deployed.modules())
     assert any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
     torch.testing.assert_close(deployed(images().double()), network(images().double()))
+    assert deploy(deployed).state_dict().keys() == deployed.state_dict().keys()
 
 
 def test_the_same_generator_seed_gives_the_same_weights() -> None:

@@ -41,9 +41,7 @@ __all__ = [
 
 @lru_cache(maxsize=128)
 def _counted(model: str, resolution: int, options: tuple[tuple[str, object], ...]) -> Count:
-    network = build(model, **dict(options))
-    result = count(network, resolution)
-    return result
+    return count(build(model, **dict(options)), resolution)
 
 
 def _count(model: str, resolution: int = 224, **options: object) -> Count:

@@ -19,14 +19,16 @@ def deploy(model: nn.Module) -> nn.Module:
     channels-last layout, in which the CPU kernels for depthwise convolutions are faster.
 
     Args:
-        model: A network whose convolutions with norm are :class:`mnv3lib.ops.ConvNormAct`.
+        model: A network whose convolutions with norm are :class:`mnv3lib.ops.ConvNormAct`;
+            one that is deployed already stays as it is.
 
     Returns:
         The copy, in evaluation mode. The original is left alone.
     """
     deployed = copy.deepcopy(model).eval()
     for module in deployed.modules():
-        if isinstance(module, ConvNormAct) and isinstance(module.norm, nn.BatchNorm2d):
+        has_norm = isinstance(getattr(module, "norm", None), nn.BatchNorm2d)
+        if isinstance(module, ConvNormAct) and has_norm:
             module.conv = fuse_conv_bn_eval(module.conv, module.norm)
             del module.norm
     return deployed.requires_grad_(False).to(memory_format=torch.channels_last)
