@@ -12,10 +12,10 @@ import pytest
 from mnv3lib.ledger import Verdict, contradictions, judge, judge_all, load_claims, load_papers
 from mnv3lib.ledger.ratios import GROUPS, Case, Group
 from mnv3lib.ledger.record_ratios import main, record
-from mnv3lib.ledger.runs import read_run
 from mnv3lib.ledger.variants import VARIANTS, build, network_spec
 from mnv3lib.measure import count
 from mnv3lib.ops import HardSwish
+from mnv3lib.runs import read_run
 
 CLAIMS = load_claims()
 COUNTED = [c for c in CLAIMS if c.kind == "exact" and c.answer is not None]

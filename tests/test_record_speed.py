@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from mnv3lib import count, create_model
-from mnv3lib.ledger import read_run, record_pieces, record_speed
+from mnv3lib.ledger import record_pieces, record_speed
 from mnv3lib.ledger.drafts import Draft
 from mnv3lib.measure.cuts import cut_network, time_pieces
 from mnv3lib.measure.forms import paired_ratio, stock_twin, time_forms
 from mnv3lib.measure.latency import Spread
+from mnv3lib.runs import read_run
 
 TINY = {"resolution": 32, "rounds": 2}
 

@@ -132,10 +132,12 @@ MAX_MODULE_LINES = 250
 # Ground floor first: a room imports only from rooms before it. What is not listed is the roof.
 ROOMS = (
     "paths",
+    "files",
     "ops",
     "models",
     "heads",
     "measure",
+    "runs",
     "data",
     "train",
     "search",

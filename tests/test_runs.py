@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mnv3lib.ledger import runs
+from mnv3lib import runs
 
 START = datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC)
 

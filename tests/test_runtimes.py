@@ -214,16 +214,6 @@ def test_a_program_is_built_once_and_again_when_damaged(cache):
     assert [p.name for p in cache.iterdir()] == ["key.bin"]
 
 
-def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
-    def fail(*args):
-        raise OSError("disk full")
-
-    monkeypatch.setattr(program_cache.os, "replace", fail)
-    with pytest.raises(OSError, match="disk full"):
-        program_cache.write_atomically(tmp_path / "file", b"x")
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_the_key_depends_on_texts_names_shapes_and_values():
     weight = torch.zeros(2, 3)
     variants = [

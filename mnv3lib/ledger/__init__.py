@@ -1,10 +1,9 @@
-"""What the papers claim beside what this repository finds: claims, recorded runs, verdicts.
+"""What the papers claim beside what this repository finds: claims, their answers, verdicts.
 
 Shown on the scoreboard page.
 """
 
 from mnv3lib.ledger.claims import Answer, Claim, ClaimError, Paper, load_claims, load_papers
-from mnv3lib.ledger.runs import RecordedRun, read_run, write_run
 from mnv3lib.ledger.scoreboard import by_paper, contradictions, on_runtimes, totals
 from mnv3lib.ledger.verdicts import Judgement, Verdict, judge, judge_all
 
@@ -14,7 +13,6 @@ __all__ = [
     "ClaimError",
     "Judgement",
     "Paper",
-    "RecordedRun",
     "Verdict",
     "by_paper",
     "contradictions",
@@ -23,7 +21,5 @@ __all__ = [
     "load_claims",
     "load_papers",
     "on_runtimes",
-    "read_run",
     "totals",
-    "write_run",
 ]

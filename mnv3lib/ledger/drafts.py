@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
 
+from mnv3lib.files import write_atomically
 from mnv3lib.measure.machine import describe_machine
-from mnv3lib.measure.program_cache import cache_dir, content_key, write_atomically
+from mnv3lib.measure.program_cache import cache_dir, content_key
 
 __all__ = ["Draft"]
 

@@ -27,10 +27,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from mnv3lib.ledger.runs import RecordedRun, write_run
 from mnv3lib.models import create_model, load_weights
 from mnv3lib.models.weights import read_checkpoint
 from mnv3lib.ops import Padding
+from mnv3lib.runs import RecordedRun, write_run
 
 __all__ = [
     "SETTINGS",

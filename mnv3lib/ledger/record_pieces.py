@@ -19,10 +19,10 @@ import torch
 from tqdm import tqdm
 
 from mnv3lib.ledger.drafts import Draft
-from mnv3lib.ledger.runs import RecordedRun, write_run
 from mnv3lib.measure.cuts import time_pieces
 from mnv3lib.measure.runtimes import RUNTIMES
 from mnv3lib.models import create_model
+from mnv3lib.runs import RecordedRun, write_run
 
 __all__ = ["NETWORKS", "main", "measure_pieces", "record"]
 

@@ -20,12 +20,12 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mnv3lib.ledger.runs import RecordedRun, write_run
 from mnv3lib.measure.latency_table import LatencyTable
 from mnv3lib.measure.prediction import PredictionReport
 from mnv3lib.measure.row_latency import measure_table
 from mnv3lib.measure.runtimes import RUNTIMES
 from mnv3lib.models import Network, create_model
+from mnv3lib.runs import RecordedRun, write_run
 
 __all__ = ["FAMILIES", "PLACES", "main", "record", "sample_networks"]
 

@@ -19,12 +19,12 @@ from tqdm import tqdm
 
 from mnv3lib.ledger.drafts import Draft
 from mnv3lib.ledger.ratios import GROUPS, Case, Group
-from mnv3lib.ledger.runs import RecordedRun, write_run
 from mnv3lib.ledger.variants import build
 from mnv3lib.measure.interleave import interleave
 from mnv3lib.measure.latency import Spread, image
 from mnv3lib.measure.runtimes import RUNTIMES, check_threads, compile_model, find_runtime
 from mnv3lib.models import deploy
+from mnv3lib.runs import RecordedRun, write_run
 
 __all__ = ["main", "measure_group", "record"]
 

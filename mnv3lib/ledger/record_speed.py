@@ -19,13 +19,13 @@ import torch
 from tqdm import tqdm
 
 from mnv3lib.ledger.drafts import Draft
-from mnv3lib.ledger.runs import RecordedRun, write_run
 from mnv3lib.measure import count
 from mnv3lib.measure.forms import FORMS, paired_ratio, time_forms
 from mnv3lib.measure.latency import Spread
 from mnv3lib.models import Network, NetworkSpec, model_spec
 from mnv3lib.models.mobilenet_v3 import place_hard_swish
 from mnv3lib.models.rows import BneckRow
+from mnv3lib.runs import RecordedRun, write_run
 
 __all__ = ["FAMILY", "NETWORKS", "main", "record"]
 

@@ -23,7 +23,7 @@ from typing import Any
 from tqdm import tqdm
 
 from mnv3lib.ledger.claims import Answer, Claim, ClaimError
-from mnv3lib.ledger.runs import read_run
+from mnv3lib.runs import read_run
 
 __all__ = ["FEWEST_SEEDS", "Judgement", "Verdict", "answer_value", "judge", "judge_all"]
 

@@ -25,8 +25,8 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
+from mnv3lib.files import write_atomically
 from mnv3lib.measure.placed_rows import PlacedRow, placed_rows, shape_text
-from mnv3lib.measure.program_cache import write_atomically
 from mnv3lib.models import Network, NetworkSpec, deploy
 
 __all__ = ["LatencyTable", "MissingRowsError", "deployed_rows"]

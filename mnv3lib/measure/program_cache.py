@@ -2,22 +2,23 @@
 
 Lowering a network for ExecuTorch takes many seconds, running it takes milliseconds. The program is
 therefore kept in a folder of the user's, under a name that is a hash of everything that it depends
-on: the graph, the weights, the shape of the example and the version of the compiler. A file is
-written beside its final name and then renamed, so that a reader never sees half a program, and it
-carries a checksum, so that a damaged one is compiled anew instead of being run.
+on: the graph, the weights, the shape of the example and the version of the compiler. It is
+written atomically and carries a checksum, so that a damaged one is compiled anew instead of being
+run.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from torch import Tensor
 
-__all__ = ["cache_dir", "cached_program", "content_key", "write_atomically"]
+from mnv3lib.files import write_atomically
+
+__all__ = ["cache_dir", "cached_program", "content_key"]
 
 _DIGEST_BYTES = 32
 
@@ -81,17 +82,3 @@ def _intact(path: Path) -> bytes | None:
         return None
     digest, program = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
     return program if hashlib.sha256(program).digest() == digest else None
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees the old content or the new, never a part of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise

@@ -15,8 +15,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from mnv3lib.files import write_atomically
 from mnv3lib.measure.machine import describe_machine
-from mnv3lib.measure.program_cache import write_atomically
 from mnv3lib.paths import data_root
 
 __all__ = ["RecordedRun", "read_run", "run_names", "run_path", "write_run"]
@@ -156,7 +156,7 @@ def _to_json(run: RecordedRun) -> str:
 
 def _commit() -> str:
     """The commit of the code, or an empty string outside a checkout."""
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[1]
     commit = _git(root, "rev-parse", "HEAD")
     if not commit:
         return ""
