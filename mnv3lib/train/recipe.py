@@ -1,0 +1,208 @@
+"""Recipes: everything that decides how a network is trained, as typed sections.
+
+A recipe is a TOML file with the sections of :class:`Recipe` (see
+:mod:`mnv3lib.train.recipe_files`). Keys that are not given keep the defaults below. Taught in
+chapter 7 (training).
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = [
+    "Augmentation",
+    "Data",
+    "Model",
+    "Optimizer",
+    "Recipe",
+    "Schedule",
+    "Training",
+]
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+Triple = Annotated[tuple[float, float, float], Field(strict=False)]
+Pair = Annotated[tuple[float, float], Field(strict=False)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Model(_Section):
+    """The network: arguments of :func:`mnv3lib.models.registry.create_model`.
+
+    Attributes:
+        name: Name of the network.
+        width_mult: Width multiplier.
+
+    Any further key is an option of that network, such as ``removed_strides`` or ``drop_path``.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    name: str
+    width_mult: Positive = 1.0
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The further keys."""
+        return dict(self.model_extra or {})
+
+
+class Data(_Section):
+    """The images.
+
+    Attributes:
+        name: Data set, see :func:`mnv3lib.data.load_dataset`.
+        train_split: Split to train on.
+        eval_split: Split to evaluate on.
+        resolution: Side of the square images, in pixels.
+        eval_resize: Shorter side before the centre crop, in pixels; the resolution if None.
+        crop_area: Share of the area that Inception's random resized crop takes; None for data
+            sets in memory, whose images have one size.
+        interpolation: ``"bilinear"``, ``"bicubic"``, or ``"random"`` of the two.
+        subset: Train on that many images only, chosen once for all seeds.
+        mean: Mean of each channel of images in [0, 1], subtracted.
+        std: Standard deviation of each channel, divided by.
+        workers: Processes that load images; 0 loads in the training process.
+        options: Further arguments of the data set.
+    """
+
+    name: str
+    train_split: str = "train"
+    eval_split: str = "test"
+    resolution: Count
+    eval_resize: Count | None = None
+    crop_area: Pair | None = None
+    interpolation: Literal["bilinear", "bicubic", "random"] = "bilinear"
+    subset: Count | None = None
+    mean: Triple = (0.485, 0.456, 0.406)
+    std: Triple = (0.229, 0.224, 0.225)
+    workers: Annotated[int, Field(ge=0)] = 0
+    options: dict[str, Any] = {}
+
+
+class Augmentation(_Section):
+    """What is done to a training batch, in this order, by kornia.
+
+    Attributes:
+        flip: Probability of a horizontal flip.
+        pad_crop: Padding in pixels before a random crop of the old size; 0 leaves it out.
+        policy: Learned or random policy of colour and shape changes.
+        policy_ops: Changes an image, for ``"rand_augment"``.
+        policy_magnitude: Strength in [0, 30], for ``"rand_augment"``.
+        jitter: Strength of colour jitter (brightness, contrast, saturation).
+        erase: Probability of erasing a rectangle.
+        mixup: Alpha of mixup's beta distribution; 0 leaves it out.
+        cutmix: Alpha of cutmix; with both, each batch draws one of the two.
+    """
+
+    flip: Share = 0.0
+    pad_crop: Annotated[int, Field(ge=0)] = 0
+    policy: Literal["none", "rand_augment", "auto_augment", "trivial_augment"] = "none"
+    policy_ops: Count = 2
+    policy_magnitude: Annotated[int, Field(ge=0, le=30)] = 9
+    jitter: NotNegative = 0.0
+    erase: Share = 0.0
+    mixup: NotNegative = 0.0
+    cutmix: NotNegative = 0.0
+
+
+class Optimizer(_Section):
+    """The optimiser.
+
+    Attributes:
+        name: ``"rmsprop_tf"`` has epsilon inside the root and starts its average at one.
+        lr: Learning rate before the schedule, for the whole global batch.
+        momentum: Momentum of SGD and RMSProp.
+        nesterov: Nesterov's form of momentum, for SGD.
+        alpha: Decay of RMSProp's average of squares.
+        betas: Decays of AdamW and LAMB.
+        eps: Added to the denominator; the optimiser's own default if None.
+        weight_decay: L2 penalty (SGD, RMSProp) or decoupled decay (AdamW, LAMB).
+        decay_all: Also decay biases and batch norm.
+        clip_norm: Largest norm of the gradient; None does not clip.
+    """
+
+    name: Literal["sgd", "rmsprop", "rmsprop_tf", "adamw", "lamb"] = "sgd"
+    lr: Positive
+    momentum: Share = 0.9
+    nesterov: bool = False
+    alpha: Share = 0.9
+    betas: Pair = (0.9, 0.999)
+    eps: Positive | None = None
+    weight_decay: NotNegative = 0.0
+    decay_all: bool = False
+    clip_norm: Positive | None = None
+
+
+class Schedule(_Section):
+    """The learning rate over the epochs.
+
+    Attributes:
+        name: ``"step"`` multiplies by `gamma` at the end of every `every` epochs,
+            ``"exponential"`` does so continuously, ``"cosine"`` falls to `final`.
+        warmup_epochs: Epochs of a linear rise from `warmup_start` of the base rate.
+        warmup_start: Share of the base rate at the first step.
+        gamma: Factor of the decay.
+        every: Epochs a decay step.
+        final: Share of the base rate at the end of the cosine.
+        noise: Share of all epochs between which the rate is multiplied by 1 + n, with n normal
+            and below 0.67 in size, drawn once an epoch (timm's recipe); None for no noise.
+    """
+
+    name: Literal["constant", "cosine", "step", "exponential"] = "cosine"
+    warmup_epochs: NotNegative = 0.0
+    warmup_start: Share = 0.0
+    gamma: Share = 0.97
+    every: Positive = 1.0
+    final: Share = 0.0
+    noise: Pair | None = None
+
+
+class Training(_Section):
+    """The loop.
+
+    Attributes:
+        epochs: Passes over the training images.
+        batch_size: Images an optimiser step, over all processes.
+        micro_batches: Parts of a batch; processes share them, one process takes them in turn.
+        label_smoothing: Share of the target that is spread over all classes.
+        ema_decay: Decay of the average of the weights that is evaluated; None for no average.
+        precision: ``"fp32"``, or autocast to ``"bf16"`` or ``"fp16"``.
+        channels_last: Memory layout of images and weights.
+        eval_every: Epochs between evaluations; the last epoch is always evaluated.
+        checkpoint_steps: Optimiser steps between checkpoints; one is also written each epoch.
+    """
+
+    epochs: Count
+    batch_size: Count
+    micro_batches: Count = 1
+    label_smoothing: Share = 0.0
+    ema_decay: Share | None = None
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    channels_last: bool = True
+    eval_every: Count = 1
+    checkpoint_steps: Count = 500
+
+
+class Recipe(_Section):
+    """A whole recipe.
+
+    Attributes:
+        source: Where it comes from, and what differs from there.
+        task: The kind of problem, see :mod:`mnv3lib.train.tasks`.
+        expected: Metrics that it is documented to reach, by name.
+    """
+
+    source: str
+    task: Literal["classification"] = "classification"
+    expected: dict[str, float] = {}
+    model: Model
+    data: Data
+    augment: Augmentation = Augmentation()
+    optimizer: Optimizer
+    schedule: Schedule = Schedule()
+    train: Training
