@@ -231,3 +231,40 @@ def test_network_from_a_changed_table() -> None:
 def test_public_names_exist() -> None:
     for name in mnv3lib.__all__:
         assert hasattr(mnv3lib, name)
+
+
+def test_removed_strides_keep_the_table_and_double_the_maps() -> None:
+    options = {"width_mult": 0.35, "num_classes": 5}
+    plain = create_model("mobilenet_v3_small", **options).eval()
+    freed = create_model("mobilenet_v3_small", removed_strides=1, **options).eval()
+    assert [r.stride for r in freed.spec.rows[:3]] == [1, 2, 2]
+    assert freed.features(images(32))["C4"].shape == plain.features(images(64))["C5"].shape
+    assert sum(p.numel() for p in freed.parameters()) == sum(p.numel() for p in plain.parameters())
+
+
+@pytest.mark.parametrize("count", [-1, 6])
+def test_no_more_strides_are_removed_than_there_are(count: int) -> None:
+    with pytest.raises(ValueError, match=f"removed_strides must be 0 to 5 .* got {count}"):
+        create_model("mobilenet_v3_small", removed_strides=count)
+
+
+def test_options_of_the_ablations() -> None:
+    relu = model_spec("mobilenet_v3_small", hard_swish_from="nowhere")
+    assert {getattr(row, "act", None) for row in relu.rows} == {"relu", None}
+    assert model_spec("mobilenet_v3_small", hard_swish_from=40) == model_spec("mobilenet_v3_small")
+    plain = model_spec("mobilenet_v3_small", squeeze_excite=False)
+    assert not any(row.se for row in plain.rows if isinstance(row, BneckRow))
+    assert any(row.se for row in MOBILENET_V3_SMALL.rows if isinstance(row, BneckRow))
+
+
+def test_drop_path_grows_with_depth_and_sits_on_shortcuts_only() -> None:
+    network = create_model("mobilenet_v3_large", width_mult=0.35, drop_path=0.3)
+    blocks = [row for row in network.rows if isinstance(row, InvertedResidual)]
+    for index, block in enumerate(blocks):
+        rate = 0.3 * index / len(blocks)
+        assert hasattr(block, "drop_path") == block.use_residual
+        assert not block.use_residual or block.drop_path.rate == rate
+    plain = create_model("mobilenet_v3_large", width_mult=0.35)
+    plain.load_state_dict(network.state_dict())
+    x = images()
+    torch.testing.assert_close(network.eval()(x), plain.eval()(x), rtol=0, atol=0)

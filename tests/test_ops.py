@@ -194,3 +194,22 @@ def test_inverted_residual_activates_before_squeeze_excite() -> None:
     block.se.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
     block(torch.randn(1, 4, 5, 5, generator=torch.Generator().manual_seed(2)))
     assert seen[0].min() >= 0
+
+
+def test_drop_path_keeps_images_whole_and_the_mean() -> None:
+    x = torch.ones(4000, 2, 1, 3)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        y = ops.DropPath(0.25)(x)
+    per_image = y.flatten(1)
+    assert {round(v, 4) for v in per_image.unique().tolist()} == {0.0, 1.3333}
+    assert bool((per_image == per_image[:, :1]).all())
+    # 4000 images: the standard deviation of the mean is 0.009.
+    assert abs(y.mean().item() - 1) < 0.04
+    assert ops.DropPath(0.25).eval()(x) is x
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.0])
+def test_drop_path_rate_out_of_range(rate: float) -> None:
+    with pytest.raises(ValueError, match=f"below 1, got {rate}"):
+        ops.DropPath(rate)

@@ -8,7 +8,9 @@ import torch
 
 from mnv3lib.models import efficientnet, mnasnet, mobilenet_v1, mobilenet_v2, mobilenet_v3
 from mnv3lib.models.builder import Network
-from mnv3lib.models.rows import NetworkSpec, scale_rows
+from mnv3lib.models.edits import remove_strides, without_squeeze_excite
+from mnv3lib.models.rows import NetworkSpec, Row, scale_rows
+from mnv3lib.ops import InvertedResidual, add_drop_path
 
 __all__ = ["create_model", "list_models", "model_spec"]
 
@@ -20,7 +22,8 @@ _SPECS: dict[str, NetworkSpec] = {
     **mobilenet_v3.MODELS,
 }
 _CONVENTIONS = ("padding", "output_stride", "dropout", "bn_eps", "bn_momentum")
-_FAMILY_OPTIONS = {"mobilenet_v3": ("width_rule", "tail", "head_channels")}
+_EDITS = ("removed_strides", "squeeze_excite")
+_FAMILY_OPTIONS = {"mobilenet_v3": ("width_rule", "tail", "head_channels", "hard_swish_from")}
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -43,20 +46,30 @@ def model_spec(
     spec = _SPECS[name]
     _check_options(name, spec, options)
     conventions = {key: value for key, value in options.items() if key in _CONVENTIONS}
-    rows = mobilenet_v3.reduce_tail(spec.rows, options.get("tail", "full"))
+    rows = mobilenet_v3.reduce_tail(_edited(spec.rows, options), options.get("tail", "full"))
     rows = scale_rows(rows, width_mult, options.get("width_rule", "paper"))
     if options.get("head_channels") is not None:
         rows = (*rows[:-2], replace(rows[-2], out=options["head_channels"]), rows[-1])
     return replace(spec, rows=rows, **conventions).with_classes(num_classes)
 
 
+def _edited(rows: tuple[Row, ...], options: dict[str, object]) -> tuple[Row, ...]:
+    """The table after the edits that are asked for."""
+    if "hard_swish_from" in options:
+        border = options["hard_swish_from"]
+        rows = mobilenet_v3.place_hard_swish(rows, None if border == "nowhere" else border)
+    if not options.get("squeeze_excite", True):
+        rows = without_squeeze_excite(rows)
+    return remove_strides(rows, options.get("removed_strides", 0))
+
+
 def _check_options(name: str, spec: NetworkSpec, options: dict[str, object]) -> None:
-    allowed = (*_CONVENTIONS, *_FAMILY_OPTIONS.get(spec.family, ()))
+    allowed = (*_CONVENTIONS, *_EDITS, *_FAMILY_OPTIONS.get(spec.family, ()))
     unknown = sorted(set(options) - set(allowed))
     if unknown:
         raise ValueError(
             f"{name} takes no option {', '.join(unknown)}; "
-            f"it takes width_mult, num_classes, generator, {', '.join(allowed)}"
+            f"it takes width_mult, num_classes, drop_path, generator, {', '.join(allowed)}"
         )
 
 
@@ -65,6 +78,7 @@ def create_model(
     *,
     width_mult: float = 1.0,
     num_classes: int = 1000,
+    drop_path: float = 0.0,
     generator: torch.Generator | None = None,
     **options: object,
 ) -> Network:
@@ -74,13 +88,18 @@ def create_model(
         name: One of :func:`list_models`.
         width_mult: Width multiplier, above 0.
         num_classes: Classes of the last layer.
+        drop_path: Stochastic depth while training, see :func:`mnv3lib.ops.add_drop_path`.
         generator: Source of the initial weights; PyTorch's global one when not given.
         **options: For every network: ``padding`` (``"symmetric"`` or ``"same"``),
-            ``output_stride`` (32, 16 or 8), ``dropout``, ``bn_eps``, ``bn_momentum``.
+            ``output_stride`` (32, 16 or 8), ``dropout``, ``bn_eps``, ``bn_momentum``,
+            ``removed_strides`` (see :func:`mnv3lib.models.edits.remove_strides`),
+            ``squeeze_excite`` (False leaves it out).
             For MobileNetV3 also ``width_rule`` (``"paper"`` or ``"torchvision"``, see
             :func:`mnv3lib.models.rows.scale_rows`), ``tail`` (``"full"``, ``"dagger"`` or
-            ``"rf2"``, see :func:`mnv3lib.models.mobilenet_v3.reduce_tail`) and
-            ``head_channels`` (features between pooling and classifier).
+            ``"rf2"``, see :func:`mnv3lib.models.mobilenet_v3.reduce_tail`),
+            ``head_channels`` (features between pooling and classifier) and
+            ``hard_swish_from`` (N of Table 5's '@N', or ``"nowhere"``, see
+            :func:`mnv3lib.models.mobilenet_v3.place_hard_swish`).
 
     Returns:
         A network from (N, 3, H, W) to logits (N, num_classes), in training mode.
@@ -94,4 +113,7 @@ def create_model(
         577954
     """
     spec = model_spec(name, width_mult=width_mult, num_classes=num_classes, **options)
-    return Network(spec, generator=generator)
+    network = Network(spec, generator=generator)
+    if drop_path:
+        add_drop_path([m for m in network.rows if isinstance(m, InvertedResidual)], drop_path)
+    return network

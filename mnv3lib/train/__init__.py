@@ -1,0 +1,1 @@
+"""Training: one loop, recipes as files, nothing lost (chapter 7)."""
