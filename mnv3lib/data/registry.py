@@ -1,0 +1,146 @@
+"""Data sets by name: where they lie, and one function that loads them all.
+
+A data set called ``name`` is looked for in ``root`` if that is given, else in the folder ``name``
+of the one that the environment variable ``MNV3_DATA`` names, and last among what
+``mnv3 data download`` put into the user's cache. Taught in chapter 7 (training).
+"""
+
+import difflib
+import inspect
+import os
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+from mnv3lib.data.base import DataNotFoundError, ImageDataset, View
+from mnv3lib.data.cards import CARDS, DatasetCard
+from mnv3lib.measure.program_cache import cache_dir
+
+__all__ = ["dataset_card", "list_datasets", "load_dataset", "places"]
+
+
+def list_datasets() -> list[str]:
+    """Names of the data sets that :func:`load_dataset` knows, sorted.
+
+    Example:
+        >>> "cifar10" in list_datasets()
+        True
+    """
+    return sorted(CARDS)
+
+
+def dataset_card(name: str) -> DatasetCard:
+    """What is known about a data set.
+
+    Raises:
+        ValueError: Unknown name; the nearest ones are named.
+    """
+    if name not in CARDS:
+        nearest = difflib.get_close_matches(name, CARDS, n=3, cutoff=0.4) or list_datasets()
+        raise ValueError(f"unknown data set {name!r}; did you mean {' or '.join(nearest)}?")
+    return CARDS[name]
+
+
+def places(card: DatasetCard, root: str | os.PathLike[str] | None = None) -> list[Path]:
+    """Folders in which a data set is looked for, first to last.
+
+    Args:
+        card: The data set.
+        root: Its own folder, or the one that holds the folder ``card.name``.
+    """
+    if root is not None:
+        return [Path(root) / card.name, Path(root)]
+    named = os.environ.get("MNV3_DATA")
+    first = [Path(named).expanduser() / card.name] if named else []
+    return [*first, cache_dir() / "data" / card.name]
+
+
+def load_dataset(
+    name: str,
+    split: str = "train",
+    *,
+    root: str | os.PathLike[str] | None = None,
+    view: View | None = None,
+    seed: int = 0,
+    download: bool = False,
+    **options: object,
+) -> ImageDataset:
+    """Loads one split of a data set.
+
+    Args:
+        name: One of :func:`list_datasets`.
+        split: One of the card's splits, as `mnv3 data list` shows them.
+        root: Where to look instead of in `MNV3_DATA`: the data set's own folder, or the one that
+            holds it.
+        view: For classification, what makes a square of each image (:mod:`mnv3lib.data.views`).
+            Without, images keep their size.
+        seed: Seed of all random choices.
+        download: Fetch the data set first if it is missing and may be fetched.
+        **options: What the layout's own ``load`` takes besides.
+
+    Returns:
+        A map-style data set of (image, target), see :class:`mnv3lib.data.ImageDataset`.
+
+    Raises:
+        DataNotFoundError: Its files are missing; the message says where to get them.
+        ValueError: Unknown name, split or option, a view where none applies, or damaged files.
+        ImportError: The layout needs a library that is not installed.
+    """
+    card = dataset_card(name)
+    module = import_module(f"mnv3lib.data.{card.module}")
+    _check_request(card, module, split, view, options)
+    arguments = {"view": view, "seed": seed, **card.fixed, **options}
+    if card.shipped:
+        return module.load(split, root=root, **arguments)
+    failures: list[FileNotFoundError] = []
+    for folder in places(card, root):
+        try:
+            return module.load(split, root=folder, **arguments)
+        except FileNotFoundError as error:
+            failures.append(error)
+    if download:
+        from mnv3lib.data.hub_download import download_dataset
+
+        return module.load(split, root=download_dataset(name, root=root), **arguments)
+    raise DataNotFoundError(_missing(card, split, root, failures)) from failures[0]
+
+
+def _check_request(
+    card: DatasetCard,
+    module: ModuleType,
+    split: str,
+    view: View | None,
+    options: dict[str, object],
+) -> None:
+    """Holds the arguments of :func:`load_dataset` against the card."""
+    if split not in card.splits:
+        raise ValueError(f"{card.name} has the splits {', '.join(card.splits)}, not {split!r}")
+    if view is not None and card.task != "classification":
+        raise ValueError(
+            f"{card.name} is for {card.task}: a view would move pixels away from their targets; "
+            "load it without, at native size"
+        )
+    given = {"split", "root", "view", "seed", *card.fixed}
+    allowed = [key for key in inspect.signature(module.load).parameters if key not in given]
+    unknown = sorted(set(options) - set(allowed))
+    if unknown:
+        known = f"it takes {', '.join(allowed)}" if allowed else "it takes none"
+        raise ValueError(f"{card.name} has no option {', '.join(unknown)}; {known}")
+
+
+def _missing(
+    card: DatasetCard,
+    split: str,
+    root: str | os.PathLike[str] | None,
+    failures: list[FileNotFoundError],
+) -> str:
+    """The error for a data set that is not there, with the way to it."""
+    known = os.environ.get("MNV3_DATA")
+    where = "root was given" if root is not None else f"MNV3_DATA is {known or 'not set'}"
+    looked = "; ".join(str(error) for error in failures)
+    home = str(Path(root) if root is not None else places(card)[0])
+    return (
+        f"{card.title} ({split}) was not found: {looked} ({where}). Get it from {card.source}. "
+        f"Put it into {home}, in this layout: {card.layout}. To keep data sets elsewhere, set "
+        f"MNV3_DATA to the folder that holds {card.name}/, or pass root"
+    )
