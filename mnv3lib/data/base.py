@@ -9,23 +9,20 @@ run that was killed continues with the same pixels. Taught in chapter 7 (trainin
 import hashlib
 import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Generator, Tensor
 from torch.utils.data import Dataset
 
-from mnv3lib.data.images import image_tensor, read_rgb
+from mnv3lib.data.images import PathList, image_tensor, read_rgb
 
 __all__ = [
     "DataNotFoundError",
     "ImageArray",
     "ImageDataset",
     "ImageFiles",
-    "PathList",
     "Task",
     "View",
     "generator_for",
@@ -194,23 +191,6 @@ class ImageArray(_Classification):
         """A whole batch at once; PyTorch's ``DataLoader`` asks for it by this name."""
         chosen = torch.as_tensor(indices)
         return self.images.index_select(0, chosen), self.labels.index_select(0, chosen)
-
-
-class PathList(Sequence[Path]):
-    """Paths as one array of bytes.
-
-    A list of a million strings is copied into each loader process as soon as it is read there,
-    because reading a Python object writes its reference count; an array stays shared.
-    """
-
-    def __init__(self, paths: Sequence[str | os.PathLike[str]]) -> None:
-        self._bytes = np.array([os.fsencode(path) for path in paths], dtype=np.bytes_)
-
-    def __len__(self) -> int:
-        return len(self._bytes)
-
-    def __getitem__(self, index: int) -> Path:
-        return Path(os.fsdecode(self._bytes[index]))
 
 
 class ImageFiles(_Classification):

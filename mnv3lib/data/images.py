@@ -9,8 +9,10 @@ Used from chapter 7 (training) on.
 """
 
 import io
+import os
 import struct
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +20,28 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-__all__ = ["decode_rgb", "image_tensor", "read_rgb"]
+__all__ = ["PathList", "decode_rgb", "image_tensor", "read_rgb"]
 
 # What Pillow's decoders raise on damaged files (UnidentifiedImageError is an OSError).
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
 _WITH_ALPHA = {"RGBA", "LA", "PA", "RGBa", "La"}
+
+
+class PathList(Sequence[Path]):
+    """Paths as one array of bytes.
+
+    A list of a million strings is copied into each loader process as soon as it is read there,
+    because reading a Python object writes its reference count; an array stays shared.
+    """
+
+    def __init__(self, paths: Sequence[str | os.PathLike[str]]) -> None:
+        self._bytes = np.array([os.fsencode(path) for path in paths], dtype=np.bytes_)
+
+    def __len__(self) -> int:
+        return len(self._bytes)
+
+    def __getitem__(self, index: int) -> Path:
+        return Path(os.fsdecode(self._bytes[index]))
 
 
 def decode_rgb(content: bytes, where: str) -> Image.Image:
@@ -39,9 +58,9 @@ def decode_rgb(content: bytes, where: str) -> Image.Image:
         ValueError: The bytes are no image, cut short, or of a pixel format that is no picture.
     """
     try:
-        with Image.open(io.BytesIO(content)) as image:
-            image.load()
-            return _as_rgb(image)
+        image = Image.open(io.BytesIO(content))
+        image.load()
+        return _as_rgb(image)
     except (*_DAMAGED, Image.DecompressionBombError) as error:
         raise ValueError(
             f"cannot decode the image {where} ({error}): it is corrupt or cut short; fetch it "
@@ -74,7 +93,7 @@ def image_tensor(image: Image.Image) -> Tensor:
 def _as_rgb(image: Image.Image) -> Image.Image:
     """The same picture with mode RGB, as the module's docstring says."""
     if image.mode == "RGB" and "transparency" not in image.info:
-        return image.copy()
+        return image
     if image.mode in _WITH_ALPHA or "transparency" in image.info:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")

@@ -88,8 +88,10 @@ def load_dataset(
     """
     card = dataset_card(name)
     module = import_module(f"mnv3lib.data.{card.module}")
-    _check_request(card, module, split, view, options)
-    arguments = {"view": view, "seed": seed, **card.fixed, **options}
+    own = _own_arguments(card, module)
+    _check_request(card, split, view)
+    _check_options(card, module, own, options)
+    arguments = {"view": view, "seed": seed, **own, **options}
     if card.shipped:
         return module.load(split, root=root, **arguments)
     failures: list[FileNotFoundError] = []
@@ -105,14 +107,15 @@ def load_dataset(
     raise DataNotFoundError(_missing(card, split, root, failures)) from failures[0]
 
 
-def _check_request(
-    card: DatasetCard,
-    module: ModuleType,
-    split: str,
-    view: View | None,
-    options: dict[str, object],
-) -> None:
-    """Holds the arguments of :func:`load_dataset` against the card."""
+def _own_arguments(card: DatasetCard, module: ModuleType) -> dict[str, object]:
+    """What the card itself hands to a layout: name and title, where it takes them, and more."""
+    taken = inspect.signature(module.load).parameters
+    names = {"name": card.name, "title": card.title}
+    return {**{key: value for key, value in names.items() if key in taken}, **card.fixed}
+
+
+def _check_request(card: DatasetCard, split: str, view: View | None) -> None:
+    """Holds split and view against the card."""
     if split not in card.splits:
         raise ValueError(f"{card.name} has the splits {', '.join(card.splits)}, not {split!r}")
     if view is not None and card.task != "classification":
@@ -120,8 +123,14 @@ def _check_request(
             f"{card.name} is for {card.task}: a view would move pixels away from their targets; "
             "load it without, at native size"
         )
-    given = {"split", "root", "view", "seed", *card.fixed}
-    allowed = [key for key in inspect.signature(module.load).parameters if key not in given]
+
+
+def _check_options(
+    card: DatasetCard, module: ModuleType, own: dict[str, object], options: dict[str, object]
+) -> None:
+    """Holds the options of the caller against what the layout takes."""
+    taken = {"split", "root", "view", "seed", *own}
+    allowed = [key for key in inspect.signature(module.load).parameters if key not in taken]
     unknown = sorted(set(options) - set(allowed))
     if unknown:
         known = f"it takes {', '.join(allowed)}" if allowed else "it takes none"
