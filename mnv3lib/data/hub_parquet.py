@@ -57,6 +57,12 @@ def load(
             "random crops of whole batches from mnv3lib.train"
         )
     table = _read(split_files(root, split))
+    absent = {image_column, label_column} - set(table.column_names)
+    if absent:
+        raise ValueError(
+            f"the parquet files of {name} in {root} have no column {sorted(absent)[0]}, only "
+            f"{', '.join(table.column_names)}; fetch them from the hub again"
+        )
     contents = table[image_column].combine_chunks().field("bytes")
     rows = [content.as_py() for content in contents]
     pixels = _decode(rows, view, seed, f"{name} {split}")
@@ -86,7 +92,7 @@ def _read(files: list[Path]) -> Any:
         from pyarrow import parquet
     try:
         return pyarrow.concat_tables([parquet.read_table(file) for file in files])
-    except pyarrow.ArrowInvalid as error:
+    except (pyarrow.ArrowException, OSError) as error:
         raise ValueError(
             f"cannot read {', '.join(map(str, files))} ({error}): damaged; fetch it again"
         ) from error
