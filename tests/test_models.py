@@ -268,3 +268,12 @@ def test_drop_path_grows_with_depth_and_sits_on_shortcuts_only() -> None:
     plain.load_state_dict(network.state_dict())
     x = images()
     torch.testing.assert_close(network.eval()(x), plain.eval()(x), rtol=0, atol=0)
+
+
+def test_removed_strides_allow_smaller_images() -> None:
+    network = create_model("mobilenet_v3_small", width_mult=0.35, removed_strides=1).eval()
+    assert network.min_resolution == 16
+    assert network(images(16)).shape == (2, 1000)
+    assert mnv3lib.count(network, 16).resolution == 16
+    with pytest.raises(ValueError, match="at least 16 pixels"):
+        network(images(15))

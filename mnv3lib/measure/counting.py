@@ -17,7 +17,7 @@ from fvcore.nn import FlopCountAnalysis
 from torch import nn
 
 from mnv3lib.measure.operators import ARITHMETIC, ELEMENTWISE, HANDLERS
-from mnv3lib.models.builder import MIN_RESOLUTION, Network
+from mnv3lib.models.builder import Network
 
 __all__ = ["BatchNorm", "Count", "RowCount", "check_resolution", "count", "row_modules"]
 
@@ -75,13 +75,13 @@ class Count:
     operators: dict[str, int]
 
 
-def check_resolution(resolution: int) -> None:
-    """Raises a ValueError unless resolution is a whole number of at least 32 pixels."""
+def check_resolution(resolution: int, smallest: int = 32) -> None:
+    """Raises a ValueError unless resolution is a whole number of at least `smallest` pixels."""
     if isinstance(resolution, bool) or not isinstance(resolution, int):
         raise ValueError(f"resolution must be a whole number of pixels, got {resolution!r}")
-    if resolution < MIN_RESOLUTION:
+    if resolution < smallest:
         raise ValueError(
-            f"resolution must be at least {MIN_RESOLUTION} pixels, got {resolution}; "
+            f"resolution must be at least {smallest} pixels, got {resolution}; "
             "the last map would be smaller than a pixel"
         )
 
@@ -117,14 +117,14 @@ def count(
         Totals, rows and the convention in words.
 
     Raises:
-        ValueError: A resolution below 32, or an unknown batch norm convention.
+        ValueError: A resolution below the network's smallest (32 if it has none), or an unknown batch norm convention.
 
     Example:
         >>> from mnv3lib import create_model
         >>> count(create_model("mobilenet_v3_large")).macs
         216589760
     """
-    check_resolution(resolution)
+    check_resolution(resolution, getattr(model, "min_resolution", 32))
     if batch_norm not in _CONVENTIONS:
         raise ValueError(f"unknown batch_norm {batch_norm!r}; choose one of {list(_CONVENTIONS)}")
     counted = {*ARITHMETIC}

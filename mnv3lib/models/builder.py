@@ -17,9 +17,7 @@ from mnv3lib.ops import (
     squeeze_from_input,
 )
 
-__all__ = ["MIN_RESOLUTION", "Dense", "GlobalAveragePool", "Network", "build_row"]
-
-MIN_RESOLUTION = 32  # five strides of two: below, the last map would be less than one pixel
+__all__ = ["Dense", "GlobalAveragePool", "Network", "build_row"]
 
 _SQUEEZE_RULES = {
     "expansion": lambda c_in, row: squeeze_from_expansion(row.exp),
@@ -135,6 +133,7 @@ class Network(nn.Module):
     Attributes:
         spec: The table this network was built from.
         feature_channels: Channels of the maps that :meth:`features` returns.
+        min_resolution: Product of all strides; of smaller images less than a pixel would remain.
 
     Raises:
         ValueError: ``spec.output_stride`` is not 8, 16 or 32.
@@ -163,6 +162,7 @@ class Network(nn.Module):
                     dilation *= stride
                 channels = getattr(row, "out", channels)
                 self._note_level(row, nominal_stride, channels)
+        self.min_resolution = nominal_stride
         self.to_empty(device="cpu")
         initialise(self, generator)
 
@@ -177,7 +177,7 @@ class Network(nn.Module):
         """Classifies images.
 
         Args:
-            x: Images, (N, 3, H, W), both sides at least 32 pixels.
+            x: Images, (N, 3, H, W), both sides at least :attr:`min_resolution` pixels.
 
         Returns:
             Logits, (N, classes).
@@ -185,20 +185,20 @@ class Network(nn.Module):
         Raises:
             ValueError: Not a batch of RGB images, or too small.
         """
-        check_images(x)
+        check_images(x, self.min_resolution)
         return self.rows(x)
 
     def features(self, x: Tensor) -> dict[str, Tensor]:
         """The last map at each resolution, before pooling.
 
         Args:
-            x: Images, (N, 3, H, W), both sides at least 32 pixels.
+            x: Images, (N, 3, H, W), both sides at least :attr:`min_resolution` pixels.
 
         Returns:
             ``{"C1": ..., "C5": ...}``; level k has stride 2^k, or the output stride if that is
             smaller. Channels are in :attr:`feature_channels`.
         """
-        check_images(x)
+        check_images(x, self.min_resolution)
         maps: dict[str, Tensor] = {}
         for level, row in zip(self._level_of_row, self.rows, strict=True):
             if isinstance(row, GlobalAveragePool):
@@ -209,8 +209,8 @@ class Network(nn.Module):
         return maps
 
 
-def check_images(x: Tensor) -> None:
-    """Raises a ValueError unless x is a batch of RGB images of at least 32 x 32 pixels."""
+def check_images(x: Tensor, smallest: int) -> None:
+    """Raises a ValueError unless x is a batch of RGB images with sides of at least `smallest`."""
     if torch.jit.is_tracing():  # sizes are symbols there, and comparing them warns
         return
     if x.ndim != 4 or x.shape[1] != 3:
@@ -218,9 +218,9 @@ def check_images(x: Tensor) -> None:
             f"expected RGB images of shape (N, 3, H, W), got {tuple(x.shape)}; "
             "add the batch axis with x[None], or convert to RGB"
         )
-    if min(x.shape[2:]) < MIN_RESOLUTION:
+    if min(x.shape[2:]) < smallest:
         raise ValueError(
-            f"images must be at least {MIN_RESOLUTION} pixels on both sides, "
+            f"images must be at least {smallest} pixels on both sides, "
             f"got {x.shape[2]} x {x.shape[3]}; resize them"
         )
 
