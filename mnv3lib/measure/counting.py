@@ -117,7 +117,8 @@ def count(
         Totals, rows and the convention in words.
 
     Raises:
-        ValueError: A resolution below the network's smallest (32 if it has none), or an unknown batch norm convention.
+        ValueError: A resolution below the network's smallest (32 if it names none), or an unknown
+            batch norm convention.
 
     Example:
         >>> from mnv3lib import create_model
