@@ -63,8 +63,7 @@ def load(
             f"the parquet files of {name} in {root} have no column {sorted(absent)[0]}, only "
             f"{', '.join(table.column_names)}; fetch them from the hub again"
         )
-    contents = table[image_column].combine_chunks().field("bytes")
-    rows = [content.as_py() for content in contents]
+    rows = table[image_column].combine_chunks().field("bytes").to_pylist()
     pixels = _decode(rows, view, seed, f"{name} {split}")
     classes = _class_names(table.schema.metadata, label_column, name)
     labels = torch.from_numpy(table[label_column].to_numpy().astype(np.int64))

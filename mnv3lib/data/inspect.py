@@ -97,7 +97,7 @@ def check_dataset(
         name: One of :func:`mnv3lib.data.list_datasets`.
         root: As for :func:`mnv3lib.data.load_dataset`.
         workers: Loader processes beside this one.
-        progress: Whether to show a bar on the standard error.
+        progress: Whether to show a bar on the standard error, if that is a terminal.
 
     Raises:
         DataNotFoundError: No split of it is there.
@@ -131,7 +131,8 @@ def _check_split(
     found = DataLoader(
         _Inspected(dataset), batch_size=None, num_workers=workers, collate_fn=_unchanged
     )
-    bar = tqdm(found, desc=f"{dataset.name} {split}", unit="image", disable=not progress)
+    hidden = None if progress else True
+    bar = tqdm(found, f"{dataset.name} {split}", unit="image", disable=hidden)
     for index, texts in enumerate(bar):
         where = str(dataset.paths[index]) if hasattr(dataset, "paths") else f"image {index}"
         report.problems += [Problem(split, where, text) for text in texts]
