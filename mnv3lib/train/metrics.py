@@ -91,3 +91,14 @@ class ClassificationMetrics:
             "confidence": float(self.reliability.confidence.sum()) / images,
             "images": images,
         }
+
+    def details(self) -> dict[str, list]:
+        """What a figure needs, ready for JSON.
+
+        Returns:
+            ``confusion``, rows of counts; and ``reliability``: for each bin the predictions, the
+            sum of their confidences, and how many were right.
+        """
+        found = self.reliability
+        bins = torch.stack([found.count, found.confidence, found.correct], dim=1)
+        return {"confusion": self.confusion.tolist(), "reliability": bins.tolist()}

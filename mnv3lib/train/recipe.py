@@ -16,6 +16,7 @@ __all__ = [
     "Optimizer",
     "Recipe",
     "Schedule",
+    "Section",
     "Training",
 ]
 
@@ -27,11 +28,13 @@ Triple = Annotated[tuple[float, float, float], Field(strict=False)]
 Pair = Annotated[tuple[float, float], Field(strict=False)]
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A part of a recipe: fixed once read, no unknown keys, no silent conversions."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class Model(_Section):
+class Model(Section):
     """The network: arguments of :func:`mnv3lib.models.registry.create_model`.
 
     Attributes:
@@ -51,7 +54,7 @@ class Model(_Section):
         return dict(self.model_extra or {})
 
 
-class Data(_Section):
+class Data(Section):
     """The images.
 
     Attributes:
@@ -84,7 +87,7 @@ class Data(_Section):
     options: dict[str, Any] = {}
 
 
-class Augmentation(_Section):
+class Augmentation(Section):
     """What is done to a training batch, in this order, by kornia.
 
     Attributes:
@@ -110,7 +113,7 @@ class Augmentation(_Section):
     cutmix: NotNegative = 0.0
 
 
-class Optimizer(_Section):
+class Optimizer(Section):
     """The optimiser.
 
     Attributes:
@@ -138,7 +141,7 @@ class Optimizer(_Section):
     clip_norm: Positive | None = None
 
 
-class Schedule(_Section):
+class Schedule(Section):
     """The learning rate over the epochs.
 
     Attributes:
@@ -162,7 +165,7 @@ class Schedule(_Section):
     noise: Pair | None = None
 
 
-class Training(_Section):
+class Training(Section):
     """The loop.
 
     Attributes:
@@ -188,7 +191,7 @@ class Training(_Section):
     checkpoint_steps: Count = 500
 
 
-class Recipe(_Section):
+class Recipe(Section):
     """A whole recipe.
 
     Attributes:

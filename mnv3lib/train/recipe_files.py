@@ -6,8 +6,9 @@ range are errors that name the key. Taught in chapter 7 (training).
 """
 
 import difflib
+import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,16 @@ from pydantic import ValidationError
 from mnv3lib.paths import data_root
 from mnv3lib.train.recipe import Recipe
 
-__all__ = ["RecipeError", "load_recipe", "parse_recipe", "recipe_names"]
+__all__ = [
+    "RecipeError",
+    "describe_problems",
+    "load_recipe",
+    "parse_changes",
+    "parse_recipe",
+    "recipe_names",
+]
+
+_CHANGE = re.compile(r"(\w+)\.(\w+)=(.+)", re.DOTALL)
 
 
 class RecipeError(ValueError):
@@ -51,7 +61,7 @@ def load_recipe(name: str, **changes: Mapping[str, Any]) -> Recipe:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"{path.name} is not TOML: {error}") from error
+        raise RecipeError(f"{path.name}: {describe_problems(error)}") from error
     for section, values in changes.items():
         content[section] = {**content.get(section, {}), **values}
     return parse_recipe(content, place=path.name)
@@ -62,17 +72,50 @@ def parse_recipe(content: Mapping[str, Any], *, place: str = "recipe") -> Recipe
     try:
         return Recipe(**content)
     except ValidationError as error:
-        raise RecipeError(f"{place}: {'; '.join(_problems(error))}") from error
+        raise RecipeError(f"{place}: {describe_problems(error)}") from error
 
 
-def _problems(error: ValidationError) -> Iterator[str]:
-    """What is wrong, key by key, in the words of a recipe."""
-    for found in error.errors():
-        key = ".".join(map(str, found["loc"]))
-        if found["type"] == "extra_forbidden":
-            yield f"{key} is no key of a recipe"
-        elif found["type"] == "missing":
-            yield f"{key} is missing"
-        else:
-            wanted = found["msg"].removeprefix("Input ").lower()
-            yield f"{key} {wanted}, got {found['input']!r}"
+def parse_changes(texts: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Reads changes as they are typed on a command line.
+
+    Args:
+        texts: Each ``section.key=value``, the value as in TOML; a word needs no quotes.
+
+    Returns:
+        The changes by section, for :func:`load_recipe`.
+
+    Raises:
+        RecipeError: A text of another form.
+
+    Example:
+        >>> parse_changes(["train.epochs=2", "optimizer.name=adamw"])
+        {'train': {'epochs': 2}, 'optimizer': {'name': 'adamw'}}
+    """
+    changes: dict[str, dict[str, Any]] = {}
+    for text in texts:
+        found = _CHANGE.fullmatch(text)
+        if not found:
+            raise RecipeError(f"a change has the form section.key=value, got {text!r}")
+        section, key, value = found.groups()
+        try:
+            parsed = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            parsed = value
+        changes.setdefault(section, {})[key] = parsed
+    return changes
+
+
+def describe_problems(error: ValidationError | tomllib.TOMLDecodeError) -> str:
+    """What is wrong with a file, key by key, in a line."""
+    if isinstance(error, tomllib.TOMLDecodeError):
+        return f"it is not TOML: {error}"
+    return "; ".join(_describe(found) for found in error.errors())
+
+
+def _describe(found: Mapping[str, Any]) -> str:
+    key = ".".join(map(str, found["loc"]))
+    if found["type"] == "extra_forbidden":
+        return f"{key} is no key here"
+    if found["type"] == "missing":
+        return f"{key} is missing"
+    return f"{key} {found['msg'].removeprefix('Input ').lower()}, got {found['input']!r}"

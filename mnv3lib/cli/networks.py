@@ -1,49 +1,13 @@
-"""The ``mnv3`` command: list, profile and time networks, and hold the papers' claims against them.
+"""``mnv3 list``, ``profile`` and ``latency``: networks, what they cost and how long they take."""
 
-Results go to the standard output, as tables or with ``--json`` for programs; progress and errors go
-to the standard error. A wrong argument is one line there, and the exit status is 2. What a command
-needs is imported when it runs, so that ``mnv3 --help`` answers at once.
-"""
+from typing import Annotated
 
-from collections.abc import Callable
-from functools import partial
-from importlib.metadata import version
-from typing import Annotated, Any
-
-import click
 import typer
-from typer.core import TyperGroup
 
-__all__ = ["app", "main"]
+from mnv3lib.cli.shared import AsJson, print_result
 
-_EXPECTED = (ValueError, FileNotFoundError, ImportError)
-_BAD_INPUT = 2
+__all__ = ["add_to", "latency", "list_command", "profile"]
 
-
-class _OneLineErrors(TyperGroup):
-    """Prints an expected error as one line, without a traceback."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Runs the command."""
-        try:
-            return super().invoke(ctx)
-        except _EXPECTED as error:
-            typer.echo(f"mnv3: {' '.join(str(error).split())}", err=True)
-            raise typer.Exit(_BAD_INPUT) from error
-
-
-app = typer.Typer(
-    name="mnv3",
-    cls=_OneLineErrors,
-    help="Build, count and time MobileNetV3 and its relatives, and check what their papers claim.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON with stable keys.")]
 Width = Annotated[float, typer.Option("--width", help="Width multiplier, above 0.")]
 Resolution = Annotated[int, typer.Option(help="Side of the square image, at least 32 pixels.")]
 Classes = Annotated[int, typer.Option(help="Classes of the last layer.")]
@@ -63,23 +27,6 @@ Deploy = Annotated[
 ]
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"mnv3lib {version('mnv3lib')}")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    _: Annotated[
-        bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
-    ] = False,
-) -> None:
-    pass
-
-
-@app.command(name="list")
 def list_command(
     pattern: Annotated[str, typer.Argument(help="Shell pattern, such as 'mobilenet_v3_*'.")] = "*",
     json: AsJson = False,
@@ -92,10 +39,9 @@ def list_command(
     if not names:
         raise ValueError(f"no network is named like {pattern!r}; 'mnv3 list' shows all")
     specs = {name: model_spec(name) for name in names}
-    _print(json, specs, report.list_data, report.list_text)
+    print_result(json, specs, report.list_data, report.list_text)
 
 
-@app.command()
 def profile(
     name: Annotated[str, typer.Argument(help="A network; 'mnv3 list' shows them.")],
     width: Width = 1.0,
@@ -118,7 +64,7 @@ def profile(
     options |= _given(width_rule=width_rule, tail=tail, padding=padding)
     network = create_model(name, **options)
     result = profile_network(network, resolution, runtime, threads, rounds=rounds)
-    _print(
+    print_result(
         json,
         result,
         lambda found: report.profile_data(name, options, found),
@@ -126,7 +72,6 @@ def profile(
     )
 
 
-@app.command()
 def latency(
     names: Annotated[list[str], typer.Argument(help="Networks; 'mnv3 list' shows them.")],
     width: Width = 1.0,
@@ -149,34 +94,7 @@ def latency(
         networks = {name: deployed(network) for name, network in networks.items()}
     protocol = {"rounds": rounds, "seconds": seconds}
     comparison = compare_latency(networks, resolution, runtime, threads, **protocol)
-    _print(json, comparison, report.latency_data, report.latency_text)
-
-
-@app.command()
-def claims(
-    check: Annotated[
-        bool,
-        typer.Option("--check", help="Show only what contradicts its entry, and exit 1 if any."),
-    ] = False,
-    paper: Annotated[str | None, typer.Option(help="One paper, such as mobilenetv3.")] = None,
-    json: AsJson = False,
-) -> None:
-    """Hold the numbers that the papers print against ours."""
-    from mnv3lib import report
-    from mnv3lib.ledger import contradictions, judge_all, load_claims
-
-    judgements = judge_all(load_claims(paper))
-    wrong = contradictions(judgements)
-    _print(
-        json,
-        judgements,
-        partial(report.claims_data, check=check),
-        partial(report.claims_text, check=check),
-    )
-    for key, why in wrong.items():
-        typer.echo(f"mnv3: {key}: {why}", err=True)
-    if check and wrong:
-        raise typer.Exit(1)
+    print_result(json, comparison, report.latency_data, report.latency_text)
 
 
 def _given(**options: str | None) -> dict[str, str]:
@@ -184,13 +102,8 @@ def _given(**options: str | None) -> dict[str, str]:
     return {key: value for key, value in options.items() if value is not None}
 
 
-def _print(json: bool, result: Any, data: Callable[[Any], Any], text: Callable[[Any], str]) -> None:
-    """Prints a result as JSON or as text."""
-    from mnv3lib.report import as_json
-
-    typer.echo(as_json(data(result)) if json else text(result))
-
-
-def main() -> None:
-    """Runs the command line; the entry point of ``mnv3``."""
-    app()
+def add_to(app: typer.Typer) -> None:
+    """Adds these commands to an application."""
+    app.command("list")(list_command)
+    app.command()(profile)
+    app.command()(latency)

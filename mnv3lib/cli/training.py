@@ -1,0 +1,104 @@
+"""``mnv3 train``, ``evaluate``, ``recipes`` and ``study``: networks that learn."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mnv3lib.cli.shared import AsJson, print_result
+
+__all__ = ["add_to", "evaluate", "recipes", "study", "train"]
+
+_STOPPED = 143  # what a shell reports for a process that SIGTERM ended
+
+Root = Annotated[
+    str | None, typer.Option("--root", help="Folder of the data; MNV3_DATA names it otherwise.")
+]
+
+
+def recipes(json: AsJson = False) -> None:
+    """List the recipes that come with the package."""
+    from mnv3lib import report_training as report
+    from mnv3lib.train.recipe_files import load_recipe, recipe_names
+
+    found = {name: load_recipe(name) for name in recipe_names()}
+    print_result(json, found, report.recipes_data, report.recipes_text)
+
+
+def train(
+    recipe: Annotated[str, typer.Option(help="A recipe ('mnv3 recipes'), or a file.toml.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the run; runs/RECIPE/seed-N if not given.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Decides all that is random.")] = 0,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the folder's checkpoint, if there is one.")
+    ] = False,
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Replace a value, such as train.epochs=2; may be repeated."),
+    ] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads of this process.")] = None,
+    root: Root = None,
+    json: AsJson = False,
+) -> None:
+    """Train a network; under `accelerate launch`, on several devices or machines."""
+    import torch
+
+    from mnv3lib import report_training as report
+    from mnv3lib.train.recipe_files import load_recipe, parse_changes
+    from mnv3lib.train.run import train as run
+    from mnv3lib.train.stopping import Stopped
+
+    loaded = load_recipe(recipe, **parse_changes(change or []))
+    name = Path(recipe).stem if recipe.endswith(".toml") else recipe
+    folder = out or Path("runs") / name / f"seed-{seed}"
+    if threads is not None:
+        torch.set_num_threads(threads)
+    try:
+        trained = run(
+            loaded, name=name, seed=seed, out=folder, resume=resume, root=root, on_epoch=_tell
+        )
+    except Stopped as stopped:
+        typer.echo(f"mnv3: {stopped}", err=True)
+        raise typer.Exit(_STOPPED) from None
+    print_result(json, trained, report.trained_data, report.trained_text)
+
+
+def evaluate(
+    weights: Annotated[Path, typer.Argument(help="weights.safetensors of a finished run.")],
+    split: Annotated[str | None, typer.Option(help="Another split than the recipe's.")] = None,
+    root: Root = None,
+    json: AsJson = False,
+) -> None:
+    """Measure a trained network on its data."""
+    from mnv3lib import report_training as report
+    from mnv3lib.train.run import evaluate_trained, load_trained
+
+    measured = evaluate_trained(load_trained(weights), split=split, root=root)
+    print_result(json, measured, report.trained_data, report.trained_text)
+
+
+def study(
+    name: Annotated[str, typer.Argument(help="A study of data/studies, or a file.toml.")],
+    work: Annotated[Path, typer.Option(help="Folder of the single runs; finished ones stay.")],
+    jobs: Annotated[int, typer.Option(help="Trainings at once, each with one thread.")] = 1,
+    root: Root = None,
+) -> None:
+    """Train variants of a recipe with several seeds, and record their differences."""
+    from mnv3lib.train.study import load_study, run_study
+
+    run = run_study(load_study(name), Path(name).stem, work=work, jobs=jobs, root=root)
+    typer.echo(f"{run.name}: {len(run.metrics['variants'])} variants, {run.duration_s:.0f} s")
+
+
+def _tell(entry: dict[str, Any]) -> None:
+    """An epoch in a line on the standard error."""
+    numbers = (f"{key} {value:.4g}" for key, value in entry.items() if key != "epoch")
+    typer.echo(f"epoch {entry['epoch']}: {', '.join(numbers)}", err=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds these commands to an application."""
+    for command in (train, evaluate, study, recipes):
+        app.command()(command)

@@ -1,0 +1,188 @@
+"""Starting, resuming and finishing a run: what ``mnv3 train`` does (chapter 7).
+
+A run that is given a folder leaves there ``checkpoint.safetensors`` while it goes on and, at its
+end, ``weights.safetensors`` (the network that was evaluated, with its recipe) and ``run.json``
+(a recorded run, see :mod:`mnv3lib.runs`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+from tqdm import tqdm
+
+from mnv3lib.runs import write_run
+from mnv3lib.train.checkpoint import read_checkpoint, write_checkpoint
+from mnv3lib.train.evaluate import evaluate
+from mnv3lib.train.learner import make_accelerator
+from mnv3lib.train.loop import Loop
+from mnv3lib.train.recipe import Recipe
+from mnv3lib.train.recipe_files import parse_recipe
+from mnv3lib.train.stopping import noting_signals
+from mnv3lib.train.tasks import TASKS
+
+__all__ = ["Trained", "evaluate_trained", "load_trained", "train"]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run made.
+
+    Attributes:
+        network: The network that was evaluated (the average if the recipe keeps one), in
+            evaluation mode.
+        recipe: Its recipe.
+        classes: Names of its classes.
+        metrics: The numbers of the last evaluation, by name.
+        details: Larger results of that evaluation, such as the confusion matrix.
+        history: One entry an epoch; see :class:`mnv3lib.train.loop.Loop`.
+    """
+
+    network: nn.Module = field(repr=False)
+    recipe: Recipe = field(repr=False)
+    classes: tuple[str, ...]
+    metrics: dict[str, float]
+    details: dict[str, Any] = field(default_factory=dict, repr=False)
+    history: list[dict[str, Any]] = field(default_factory=list, repr=False)
+
+
+def train(
+    recipe: Recipe,
+    *,
+    name: str = "run",
+    seed: int = 0,
+    out: Path | None = None,
+    resume: bool = False,
+    root: str | None = None,
+    on_epoch: Callable[[dict[str, Any]], object] | None = None,
+) -> Trained:
+    """Trains a network.
+
+    Args:
+        recipe: The recipe; see :func:`mnv3lib.train.recipe_files.load_recipe`.
+        name: The recipe's name, for the recorded run.
+        seed: Decides all that is random.
+        out: Folder for checkpoint, weights and recorded run; without one nothing is written.
+        resume: Go on from the checkpoint in `out` if there is one.
+        root: Where the data lie; see :func:`mnv3lib.data.load_dataset`.
+        on_epoch: Called on the first process with each new entry of the history.
+
+    Returns:
+        The network and its numbers.
+
+    Raises:
+        FileExistsError: `out` holds a run, and `resume` is not asked for.
+        FileNotFoundError: The data are not there.
+        ValueError: The recipe does not fit the data or the processes, the loss is not finite
+            (:class:`mnv3lib.train.loop.TrainingError`), or the checkpoint is of another run.
+        Stopped: A signal asked for it, after a checkpoint was written.
+    """
+    checkpoint = None if out is None else out / "checkpoint.safetensors"
+    if checkpoint is not None and checkpoint.exists() and not resume:
+        raise FileExistsError(f"{out} already holds a run: resume it, or choose another folder")
+    loop = _open_loop(recipe, seed, checkpoint, root)
+    if checkpoint is not None and checkpoint.exists():
+        loop.resume()
+    _run(loop, on_epoch)
+    result = _result(loop)
+    if out is not None and loop.accelerator.is_main_process:
+        _keep(result, loop, name, out)
+    return result
+
+
+def load_trained(path: Path) -> Trained:
+    """Reads ``weights.safetensors`` of a finished run.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no such file, or a damaged one.
+    """
+    tensors, about = read_checkpoint(path)
+    recipe, classes = parse_recipe(about["recipe"], place=path.name), tuple(about["classes"])
+    network = TASKS[recipe.task](recipe, classes).build_network()
+    network.load_state_dict(tensors["network"])
+    return Trained(network.eval(), recipe, classes, about["metrics"])
+
+
+def evaluate_trained(
+    trained: Trained, *, split: str | None = None, root: str | None = None
+) -> Trained:
+    """Measures a trained network again.
+
+    Args:
+        trained: See :func:`load_trained`.
+        split: Another split than the recipe's.
+        root: Where the data lie.
+
+    Returns:
+        The same with the new numbers.
+    """
+    recipe = trained.recipe
+    kind = TASKS[recipe.task]
+    split = split or recipe.data.eval_split
+    dataset = kind.load(recipe.data, split, train=False, seed=0, root=root)
+    accelerator = make_accelerator()
+    network = trained.network.to(accelerator.device)
+    task = kind(recipe, trained.classes)
+    measured = evaluate(network, dataset, task, accelerator, workers=recipe.data.workers)
+    return replace(trained, metrics=measured.compute(), details=measured.details())
+
+
+def _open_loop(recipe: Recipe, seed: int, checkpoint: Path | None, root: str | None) -> Loop:
+    """Loads data, builds the task and the loop."""
+    accelerator = make_accelerator()
+    kind = TASKS[recipe.task]
+    data = recipe.data
+    train_set = kind.load(data, data.train_split, train=True, seed=seed, root=root)
+    # Whatever is random in the images to evaluate on is the same for all seeds.
+    eval_set = kind.load(data, data.eval_split, train=False, seed=0, root=root)
+    task = kind(recipe, train_set.classes)
+    return Loop(recipe, task, train_set, eval_set, accelerator, seed=seed, checkpoint=checkpoint)
+
+
+def _run(loop: Loop, on_epoch: Callable[[dict[str, Any]], object] | None) -> None:
+    """Runs the loop with a progress bar, where somebody watches."""
+    main = loop.accelerator.is_main_process
+    total = loop.plan.steps * loop.recipe.train.epochs
+    with (
+        noting_signals() as note,
+        tqdm(total=total, initial=loop.step, unit="step", disable=None if main else True) as bar,
+    ):
+
+        def close_epoch(loop: Loop) -> None:
+            entry = loop.history[-1]
+            bar.set_postfix(epoch=entry["epoch"], loss=f"{entry['loss']:.3f}", refresh=False)
+            if main and on_epoch is not None:
+                on_epoch(entry)
+
+        loop.run(note, on_step=lambda _: bar.update(), on_epoch=close_epoch)
+
+
+def _result(loop: Loop) -> Trained:
+    measured = loop.evaluate()
+    network = loop.learner.evaluated.eval()
+    metrics, details = measured.compute(), measured.details()
+    return Trained(network, loop.recipe, loop.classes, metrics, details, loop.history)
+
+
+def _keep(result: Trained, loop: Loop, name: str, out: Path) -> None:
+    """Writes the weights and the recorded run."""
+    about = {
+        "recipe": result.recipe.model_dump(mode="json"),
+        "classes": result.classes,
+        "metrics": result.metrics,
+    }
+    write_checkpoint(out / "weights.safetensors", {"network": result.network.state_dict()}, about)
+    write_run(
+        name.replace("/", "-").lower(),
+        command=f"mnv3 train --recipe {name} --seed {loop.seed}",
+        config=result.recipe.model_dump(mode="json", exclude_defaults=True),
+        seeds=[loop.seed],
+        metrics={"final": result.metrics, "history": result.history, **result.details},
+        started=datetime.now(UTC) - timedelta(seconds=loop.seconds),
+        duration_s=loop.seconds,
+        path=out / "run.json",
+    )

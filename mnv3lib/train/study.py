@@ -1,0 +1,173 @@
+"""Studies: one recipe, a few variants of it, several seeds each, and their differences.
+
+A study is a TOML file under ``data/studies``: the recipe, the seeds, for each variant the keys
+that it changes, and the pairs of variants that answer a question. Each training is a run of its
+own in its own folder, so a study that is interrupted goes on where it stopped; the result is one
+recorded run. Taught in chapter 7 (training).
+"""
+
+import multiprocessing
+import tomllib
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import Field, ValidationError
+from tqdm import tqdm
+
+from mnv3lib.measure import count
+from mnv3lib.paths import data_root
+from mnv3lib.runs import RecordedRun, read_run, write_run
+from mnv3lib.train.recipe import Recipe, Section
+from mnv3lib.train.recipe_files import RecipeError, describe_problems, load_recipe
+from mnv3lib.train.run import load_trained, train
+
+__all__ = ["Study", "differences", "load_study", "run_study", "study_names"]
+
+_POINTS = ("top1",)  # shares whose differences are told in percentage points
+
+
+class Study(Section):
+    """What is compared.
+
+    Attributes:
+        question: What the study asks, in a sentence or two.
+        recipe: Name of the recipe that all variants change.
+        seeds: Seeds; each variant is trained once with each.
+        variants: For each variant, the keys that it changes, by section.
+        differences: For each question, the variant and the one that is subtracted from it.
+    """
+
+    question: str
+    recipe: str
+    seeds: list[int]
+    variants: dict[str, dict[str, dict[str, Any]]]
+    differences: dict[str, list[str]] = Field(default_factory=dict)
+
+    def recipe_of(self, variant: str) -> Recipe:
+        """The recipe of a variant."""
+        return load_recipe(self.recipe, **self.variants[variant])
+
+
+def study_names() -> list[str]:
+    """Names of the studies that the project ships, sorted."""
+    return sorted(path.stem for path in (data_root() / "studies").glob("*.toml"))
+
+
+def load_study(name: str) -> Study:
+    """Reads a study by its name, or a TOML file of your own by its path.
+
+    Raises:
+        FileNotFoundError: There is no such study.
+        RecipeError: It is no study, a variant's recipe is not valid, or a difference names a
+            variant that is not there.
+    """
+    path = Path(name) if name.endswith(".toml") else data_root() / "studies" / f"{name}.toml"
+    if not path.is_file():
+        raise FileNotFoundError(f"no study {name!r}: there are {', '.join(study_names())}")
+    try:
+        study = Study(**tomllib.loads(path.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, ValidationError) as error:
+        raise RecipeError(f"{path.name}: {describe_problems(error)}") from error
+    for variant in study.variants:
+        study.recipe_of(variant)
+    for question, pair in study.differences.items():
+        missing = sorted(set(pair) - set(study.variants))
+        if missing or len(pair) != 2:
+            raise RecipeError(f"{path.name}: differences.{question} must name two variants: {pair}")
+    return study
+
+
+def differences(
+    metrics: dict[str, dict[str, Any]], pairs: dict[str, list[str]]
+) -> dict[str, dict[str, list[float]]]:
+    """Differences of pairs of variants, seed by seed.
+
+    Args:
+        metrics: For each variant, ``final``: one dictionary of numbers a seed.
+        pairs: For each question, the variant and the one that is subtracted from it.
+
+    Returns:
+        For each question and number, the differences; of top-1 accuracy in percentage points.
+    """
+    return {
+        question: {
+            name: [
+                (a[name] - b[name]) * (100 if name in _POINTS else 1)
+                for a, b in zip(metrics[one]["final"], metrics[other]["final"], strict=True)
+            ]
+            for name in metrics[one]["final"][0]
+        }
+        for question, (one, other) in pairs.items()
+    }
+
+
+def run_study(
+    study: Study, name: str, *, work: Path, jobs: int = 1, root: str | None = None
+) -> RecordedRun:
+    """Trains every variant with every seed, and records what came out.
+
+    Args:
+        study: The study.
+        name: Its name, which becomes that of the recorded run.
+        work: Folder for the single runs; what is finished there is not trained again.
+        jobs: Trainings at once, each with one thread.
+        root: Where the data lie; see :func:`mnv3lib.data.load_dataset`.
+
+    Returns:
+        The recorded run, written to ``data/runs/NAME.json``.
+    """
+    cells = [(variant, seed) for seed in study.seeds for variant in study.variants]
+    arguments = [
+        (study.recipe_of(variant), f"{name}-{variant}", seed, _folder(work, variant, seed), root)
+        for variant, seed in cells
+    ]
+    _train_all(arguments, jobs)
+    runs = {cell: read_run("run", path=_folder(work, *cell) / "run.json") for cell in cells}
+    metrics = {variant: _collect(study, variant, runs, work) for variant in study.variants}
+    duration = sum(run.duration_s for run in runs.values())
+    return write_run(
+        name,
+        command=f"mnv3 study {name}",
+        config=study.model_dump(mode="json"),
+        seeds=study.seeds,
+        metrics={"variants": metrics, "differences": differences(metrics, study.differences)},
+        started=min(datetime.fromisoformat(run.started) for run in runs.values()),
+        duration_s=duration,
+    )
+
+
+def _train_all(arguments: Iterable[tuple], jobs: int) -> None:
+    """Trains what is not finished yet, a few at a time."""
+    waiting = [row for row in arguments if not (row[3] / "run.json").is_file()]
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        started = [pool.submit(_train_one, *row) for row in waiting]
+        for done in tqdm(as_completed(started), "runs", total=len(started), disable=None):
+            done.result()
+
+
+def _train_one(recipe: Recipe, name: str, seed: int, out: Path, root: str | None) -> None:
+    torch.set_num_threads(1)
+    train(recipe, name=name, seed=seed, out=out, resume=True, root=root)
+
+
+def _folder(work: Path, variant: str, seed: int) -> Path:
+    return work / variant / f"seed-{seed}"
+
+
+def _collect(study: Study, variant: str, runs: dict, work: Path) -> dict[str, Any]:
+    """Costs of a variant, and for each seed its numbers and its learning curve."""
+    own = [runs[variant, seed].metrics for seed in study.seeds]
+    trained = load_trained(_folder(work, variant, study.seeds[0]) / "weights.safetensors")
+    cost = count(trained.network, trained.recipe.data.resolution)
+    return {
+        "macs": cost.macs,
+        "params": cost.params,
+        "final": [metrics["final"] for metrics in own],
+        "history": [metrics["history"] for metrics in own],
+        "confusion": [metrics["confusion"] for metrics in own],
+        "reliability": [metrics["reliability"] for metrics in own],
+    }
