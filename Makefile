@@ -37,7 +37,7 @@ $(READY):
 	@echo "Installing the tested versions into .venv (minutes the first time)"
 	@.venv/bin/python -c '' 2>/dev/null && grep -qsF '$(CURDIR)/.venv' .venv/bin/activate \
 	  || $(PYTHON) -m venv --clear .venv
-	$(RUN) pip install --quiet --editable ".[book,test,deploy]" --constraint constraints.txt
+	$(RUN) pip install --quiet --editable ".[book,test,deploy,train]" --constraint constraints.txt
 	@rm -f .venv/.ready-* && touch $@
 
 book: $(READY)
