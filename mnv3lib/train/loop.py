@@ -137,7 +137,8 @@ class Loop:
         )
         unseen: list[Tensor] = []
         for batches in steps:
-            unseen.append(self.learner.take_step(self.step, batches, lr=self._learning_rate()))
+            lr = self._learning_rate(self.step)
+            unseen.append(self.learner.take_step(self.step, batches, lr=lr))
             self.step += 1
             saves = self.step % self.recipe.train.checkpoint_steps == 0
             if saves or self.step % self.plan.steps == 0 or self.step % _PULSE == 0:
@@ -147,8 +148,8 @@ class Loop:
                 self.save()
             on_step(self)
 
-    def _learning_rate(self) -> float:
-        epoch = self.step / self.plan.steps
+    def _learning_rate(self, step: int) -> float:
+        epoch = step / self.plan.steps
         base, epochs = self.recipe.optimizer.lr, self.recipe.train.epochs
         return learning_rate(self.recipe.schedule, base, epoch, epochs, seed=self.seed)
 
@@ -176,7 +177,7 @@ class Loop:
         entry = {
             "epoch": number,
             "loss": math.fsum(self.epoch_losses) / len(self.epoch_losses),
-            "lr": self.learner.optimizer.param_groups[0]["lr"],
+            "lr": self._learning_rate(self.step - 1),
             "images_per_s": round(images_per_s, 1),
         }
         if number % settings.eval_every == 0 or number == settings.epochs:
