@@ -35,3 +35,11 @@ def test_a_foreign_data_folder_does_not_count(layout):
     with pytest.raises(FileNotFoundError, match=r"reinstall mnv3lib") as error:
         paths.data_root()
     assert str(layout / "data") in str(error.value)
+
+
+def test_cache_folder_follows_the_environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("MNV3_CACHE", str(tmp_path / "own"))
+    assert paths.cache_dir() == tmp_path / "own"
+    monkeypatch.delenv("MNV3_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert paths.cache_dir() == tmp_path / "mnv3lib"

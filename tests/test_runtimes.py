@@ -190,14 +190,6 @@ def test_the_tolerance_is_relative_to_the_largest_output(offset):
             runtimes._checked_difference(output, expected, "x")
 
 
-def test_cache_folder_follows_the_environment(monkeypatch, tmp_path):
-    monkeypatch.setenv("MNV3_CACHE", str(tmp_path / "own"))
-    assert program_cache.cache_dir() == tmp_path / "own"
-    monkeypatch.delenv("MNV3_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert program_cache.cache_dir() == tmp_path / "mnv3lib"
-
-
 def test_a_program_is_built_once_and_again_when_damaged(cache):
     built = []
 

@@ -2,6 +2,6 @@
 
 from mnv3lib.cli import main
 
-__all__: list[str] = []
+__all__ = []
 
 main()

@@ -14,7 +14,7 @@ from types import ModuleType
 
 from mnv3lib.data.base import DataNotFoundError, ImageDataset, View
 from mnv3lib.data.cards import CARDS, DatasetCard
-from mnv3lib.measure.program_cache import cache_dir
+from mnv3lib.paths import cache_dir
 
 __all__ = ["dataset_card", "list_datasets", "load_dataset", "places"]
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from mnv3lib.files import write_atomically
 from mnv3lib.measure.machine import describe_machine
-from mnv3lib.measure.program_cache import cache_dir, content_key
+from mnv3lib.measure.program_cache import content_key
+from mnv3lib.paths import cache_dir
 
 __all__ = ["Draft"]
 

@@ -10,29 +10,17 @@ run.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from torch import Tensor
 
 from mnv3lib.files import write_atomically
+from mnv3lib.paths import cache_dir
 
-__all__ = ["cache_dir", "cached_program", "content_key"]
+__all__ = ["cached_program", "content_key"]
 
 _DIGEST_BYTES = 32
-
-
-def cache_dir() -> Path:
-    """Return the folder for compiled programs.
-
-    `MNV3_CACHE` names it if set; otherwise it is `mnv3lib` in `XDG_CACHE_HOME` or in `~/.cache`.
-    """
-    chosen = os.environ.get("MNV3_CACHE")
-    if chosen:
-        return Path(chosen).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "mnv3lib"
 
 
 def content_key(texts: Iterable[str], tensors: Mapping[str, Tensor]) -> str:
