@@ -22,7 +22,7 @@ from mnv3lib.paths import data_root
 __all__ = ["RecordedRun", "read_run", "run_names", "run_path", "write_run"]
 
 _NAME = re.compile(r"[a-z0-9]+([-_.][a-z0-9]+)*")
-_ABSOLUTE_PATH = re.compile(r"(?<![\w:/.])/[\w.-]+/|[A-Za-z]:\\")
+_ABSOLUTE_PATH = re.compile(r"(?<![\w:/.])/[\w.-]+/|(?<!\w)[A-Za-z]:\\")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,36 @@
+"""Every recipe of a cluster takes two steps here, on an image folder of two dozen pictures."""
+
+import json
+
+import pytest
+from tiny_training import write_images
+
+from mnv3lib.train import load_recipe, recipe_names, train
+
+CLUSTER = [name for name in recipe_names() if name.startswith("imagenet/")]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return write_images(tmp_path_factory.mktemp("data"), images=4, side=72)
+
+
+def test_the_published_recipes_are_there():
+    assert {name.rsplit("_", 1)[1] for name in CLUSTER} == {"paper", "torchvision", "timm"}
+    assert len(CLUSTER) == 6
+
+
+@pytest.mark.parametrize("name", CLUSTER)
+def test_dry_run(name, root, tmp_path):
+    recipe = load_recipe(
+        name,
+        # Small pictures and batches; all else is the recipe's own.
+        data={"resolution": 64, "eval_resize": 72, "workers": 0},
+        train={"epochs": 1, "batch_size": 4, "micro_batches": 2},
+    )
+    trained = train(recipe, name=name, out=tmp_path, root=str(root))
+    assert trained.metrics["images"] == 4
+    run = json.loads((tmp_path / "run.json").read_text())
+    assert run["name"] == name.replace("/", "-")
+    assert run["command"] == f"mnv3 train --recipe {name} --seed 0"
+    assert len(run["metrics"]["history"]) == 1
