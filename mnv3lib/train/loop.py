@@ -108,7 +108,7 @@ class Loop:
         with torch.random.fork_rng():  # the caller's random numbers are left alone
             for epoch in range(len(self.history), self.recipe.train.epochs):
                 first, start = self.step, perf_counter()
-                self._train_epoch(epoch, note, on_step)
+                self.train_epoch(epoch, note, on_step)
                 images = (self.step - first) * self.plan.batch_size
                 self._close_epoch(epoch + 1, images / (perf_counter() - start))
                 on_epoch(self)
@@ -124,7 +124,7 @@ class Loop:
             memory_format=self.learner.layout,
         )
 
-    def _train_epoch(self, epoch: int, note: StopNote, on_step: Callable[["Loop"], object]) -> None:
+    def train_epoch(self, epoch: int, note: StopNote, on_step: Callable[["Loop"], object]) -> None:
         """Takes the steps that are left of an epoch."""
         steps = micro_batches(
             self._train_set,

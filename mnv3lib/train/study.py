@@ -106,7 +106,13 @@ def differences(
 
 
 def run_study(
-    study: Study, name: str, *, work: Path, jobs: int = 1, root: str | None = None
+    study: Study,
+    name: str,
+    *,
+    work: Path,
+    jobs: int = 1,
+    root: str | None = None,
+    path: Path | None = None,
 ) -> RecordedRun:
     """Trains every variant with every seed, and records what came out.
 
@@ -116,9 +122,10 @@ def run_study(
         work: Folder for the single runs; what is finished there is not trained again.
         jobs: Trainings at once, each with one thread.
         root: Where the data lie; see :func:`mnv3lib.data.load_dataset`.
+        path: Where to write the recorded run; ``data/runs/NAME.json`` if not given.
 
     Returns:
-        The recorded run, written to ``data/runs/NAME.json``.
+        The recorded run.
     """
     cells = [(variant, seed) for seed in study.seeds for variant in study.variants]
     arguments = [
@@ -131,12 +138,13 @@ def run_study(
     duration = sum(run.duration_s for run in runs.values())
     return write_run(
         name,
-        command=f"mnv3 study {name}",
-        config=study.model_dump(mode="json"),
+        command=f"mnv3 study {name} --work runs/{name}",
+        config=_without_folder(study),
         seeds=study.seeds,
         metrics={"variants": metrics, "differences": differences(metrics, study.differences)},
         started=min(datetime.fromisoformat(run.started) for run in runs.values()),
         duration_s=duration,
+        path=path,
     )
 
 
@@ -171,3 +179,9 @@ def _collect(study: Study, variant: str, runs: dict, work: Path) -> dict[str, An
         "confusion": [metrics["confusion"] for metrics in own],
         "reliability": [metrics["reliability"] for metrics in own],
     }
+
+
+def _without_folder(study: Study) -> dict[str, Any]:
+    """The study for the record: a recipe of one's own by the name of its file alone."""
+    recipe = Path(study.recipe).name if study.recipe.endswith(".toml") else study.recipe
+    return {**study.model_dump(mode="json"), "recipe": recipe}
