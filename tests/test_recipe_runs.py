@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from tiny_training import write_images
 
 from mnv3lib.train import load_recipe, recipe_names, train
+from tiny_training import write_images
 
 CLUSTER = [name for name in recipe_names() if name.startswith("imagenet/")]
 
