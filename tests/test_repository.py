@@ -138,6 +138,7 @@ ROOMS = (
     "heads",
     "measure",
     "runs",
+    "recorder",
     "data",
     "train",
     "search",

@@ -8,7 +8,6 @@ which takes a quarter of an hour the first time; the programs are kept. Let noth
 the machine meanwhile.
 """
 
-import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -22,6 +21,7 @@ from mnv3lib.ledger.drafts import Draft
 from mnv3lib.measure.cuts import time_pieces
 from mnv3lib.measure.runtimes import RUNTIMES
 from mnv3lib.models import create_model
+from mnv3lib.recorder import record_from_command_line
 from mnv3lib.runs import RecordedRun, write_run
 
 __all__ = ["NETWORKS", "main", "measure_pieces", "record"]
@@ -94,29 +94,20 @@ def record(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Records a run from the command line.
-
-    Args:
-        arguments: The words after the command; the process's own when not given.
-
-    Returns:
-        The exit status: 0, or 2 for a wrong argument.
-    """
-    summary = __doc__.split("\n")[0]
-    parser = argparse.ArgumentParser(prog=f"python -m {_MODULE}", description=summary)
-    parser.add_argument("--out", type=Path, required=True, help="data/runs/latency-rows.json")
-    parser.add_argument("--networks", nargs="+", default=list(NETWORKS))
-    parser.add_argument("--runtimes", nargs="+", default=list(RUNTIMES), help=", ".join(RUNTIMES))
-    parser.add_argument("--rounds", type=int, default=100)
-    parser.add_argument("--seed", type=int, default=0)
-    options = vars(parser.parse_args(arguments))
-    try:
-        run = record(options.pop("out"), **options)
-    except (ValueError, ImportError) as error:
-        print(f"record_pieces: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    print(f"{run.name}: {len(run.metrics)} networks, {run.duration_s:.0f} s")
-    return 0
+    """Records a run from the command line; see :mod:`mnv3lib.recorder`."""
+    return record_from_command_line(
+        record,
+        module=_MODULE,
+        summary=__doc__.splitlines()[0],
+        options={
+            "networks": list(NETWORKS),
+            "runtimes": list(RUNTIMES),
+            "rounds": 100,
+            "seed": 0,
+        },
+        describe=lambda run: f"{run.name}: {len(run.metrics)} networks, {run.duration_s:.0f} s",
+        arguments=arguments,
+    )
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ An interrupted run starts its rounds anew, which take about a minute; what takes
 rows for ExecuTorch, is kept on disk and not repeated.
 """
 
-import argparse
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -23,12 +23,13 @@ from pathlib import Path
 from mnv3lib.measure.latency_table import LatencyTable
 from mnv3lib.measure.prediction import PredictionReport
 from mnv3lib.measure.row_latency import measure_table
-from mnv3lib.measure.runtimes import RUNTIMES
 from mnv3lib.models import Network, create_model
+from mnv3lib.recorder import record_from_command_line
 from mnv3lib.runs import RecordedRun, write_run
 
 __all__ = ["FAMILIES", "PLACES", "main", "record", "sample_networks"]
 
+_MODULE = "mnv3lib.ledger.record_prediction"
 FAMILIES = (
     "mobilenet_v1",
     "mobilenet_v2",
@@ -101,7 +102,7 @@ def record(
     table, measured_ms = measure_table(networks, runtime, **options)
     return write_run(
         out.stem,
-        command=f"python -m mnv3lib.ledger.record_prediction --runtime {runtime} "
+        command=f"python -m {_MODULE} --runtime {runtime} "
         f"--threads {threads} --rounds {rounds} --seed {seed} --out data/runs/{out.name}",
         config={
             "runtime": runtime,
@@ -154,24 +155,28 @@ def judge_table(
     }
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line; prints what the table is worth."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runtime", choices=list(RUNTIMES), default="eager")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=40)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, required=True, help="a file in data/runs")
-    options = vars(parser.parse_args(arguments))
-    run = record(options.pop("out"), **options)
-    for kind in ("raw", "calibrated"):
-        report = run.metrics[kind]
-        print(
-            f"{kind}: {len(report['networks'])} networks, Spearman {report['spearman']:.4f}, "
-            f"median error {report['median_error']:.1%}, largest {report['largest_error']:.1%}"
-        )
-    print(f"scale {run.metrics['scale']:.3f}, {run.duration_s:.0f} s")
+def _describe(run: RecordedRun) -> str:
+    """What the table is worth."""
+    lines = [
+        f"{kind}: {len(report['networks'])} networks, Spearman {report['spearman']:.4f}, "
+        f"median error {report['median_error']:.1%}, largest {report['largest_error']:.1%}"
+        for kind, report in run.metrics.items()
+        if kind in ("raw", "calibrated")
+    ]
+    return "\n".join([*lines, f"scale {run.metrics['scale']:.3f}, {run.duration_s:.0f} s"])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Records a run from the command line; see :mod:`mnv3lib.recorder`."""
+    return record_from_command_line(
+        record,
+        module=_MODULE,
+        summary=__doc__.splitlines()[0],
+        options={"runtime": "eager", "threads": 1, "rounds": 40, "seed": 0},
+        describe=_describe,
+        arguments=arguments,
+    )
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -8,7 +8,6 @@ seed 0. Eager runs them deployed (batch norm folded, channels last), since the o
 optimise by themselves. Let nothing else run on the machine meanwhile.
 """
 
-import argparse
 import sys
 from collections.abc import Mapping
 from functools import partial
@@ -22,8 +21,9 @@ from mnv3lib.ledger.ratios import GROUPS, Case, Group
 from mnv3lib.ledger.variants import build
 from mnv3lib.measure.interleave import interleave
 from mnv3lib.measure.latency import Spread, image
-from mnv3lib.measure.runtimes import RUNTIMES, check_threads, compile_model, find_runtime
+from mnv3lib.measure.runtimes import check_threads, compile_model, find_runtime
 from mnv3lib.models import deploy
+from mnv3lib.recorder import record_from_command_line
 from mnv3lib.runs import RecordedRun, write_run
 
 __all__ = ["main", "measure_group", "record"]
@@ -132,30 +132,15 @@ def _as_options(protocol: Mapping[str, object]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Records a run from the command line.
-
-    Args:
-        arguments: The words after the command; the process's own when not given.
-
-    Returns:
-        The exit status: 0, or 2 for a wrong argument.
-    """
-    parser = argparse.ArgumentParser(
-        prog=f"python -m {_MODULE}", description=__doc__.split("\n")[0]
+    """Records a run from the command line; see :mod:`mnv3lib.recorder`."""
+    return record_from_command_line(
+        record,
+        module=_MODULE,
+        summary=__doc__.splitlines()[0],
+        options={"runtime": "eager", "threads": 1, "rounds": 60, "seed": 0},
+        describe=lambda run: f"{run.name}: {len(run.metrics)} groups, {run.duration_s:.0f} s",
+        arguments=arguments,
     )
-    parser.add_argument("--runtime", default="eager", help=", ".join(RUNTIMES))
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=60)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, required=True, help="data/runs/ratios-RUNTIME.json")
-    options = vars(parser.parse_args(arguments))
-    try:
-        run = record(options.pop("out"), **options)
-    except (ValueError, ImportError) as error:
-        print(f"record_ratios: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    print(f"{run.name}: {len(run.metrics)} groups, {run.duration_s:.0f} s")
-    return 0
 
 
 if __name__ == "__main__":

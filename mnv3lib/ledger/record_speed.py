@@ -8,7 +8,6 @@ networks, with Large stripped of one ingredient at a time among them). A finishe
 that an interrupted command goes on. Let nothing else run on the machine meanwhile.
 """
 
-import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -25,6 +24,7 @@ from mnv3lib.measure.latency import Spread
 from mnv3lib.models import Network, NetworkSpec, model_spec
 from mnv3lib.models.mobilenet_v3 import place_hard_swish
 from mnv3lib.models.rows import BneckRow
+from mnv3lib.recorder import record_from_command_line
 from mnv3lib.runs import RecordedRun, write_run
 
 __all__ = ["FAMILY", "NETWORKS", "main", "record"]
@@ -166,27 +166,15 @@ def record(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Records a run from the command line.
-
-    Args:
-        arguments: The words after the command; the process's own when not given.
-
-    Returns:
-        The exit status: 0, or 2 for a wrong argument.
-    """
-    summary = __doc__.split("\n")[0]
-    parser = argparse.ArgumentParser(prog=f"python -m {_MODULE}", description=summary)
-    parser.add_argument("--out", type=Path, required=True, help="such as data/runs/speed.json")
-    parser.add_argument("--rounds", type=int, default=60)
-    parser.add_argument("--seed", type=int, default=0)
-    options = vars(parser.parse_args(arguments))
-    try:
-        run = record(options.pop("out"), **options)
-    except (ValueError, ImportError) as error:
-        print(f"record_speed: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    print(f"{run.name}: {len(run.metrics['networks'])} networks, {run.duration_s:.0f} s")
-    return 0
+    """Records a run from the command line; see :mod:`mnv3lib.recorder`."""
+    return record_from_command_line(
+        record,
+        module=_MODULE,
+        summary=__doc__.splitlines()[0],
+        options={"rounds": 60, "seed": 0},
+        describe=lambda run: f"{run.name}: {run.duration_s:.0f} s",
+        arguments=arguments,
+    )
 
 
 if __name__ == "__main__":

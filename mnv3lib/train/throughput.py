@@ -7,7 +7,7 @@ not matter. All candidates take the same number of steps in each of the interlea
 their ratios hold whatever else the machine does. Read in chapter 7 (training).
 """
 
-import argparse
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -22,6 +22,7 @@ from torch.nn import functional
 from mnv3lib.data.base import ImageArray, generator_for
 from mnv3lib.measure.forms import paired_ratio
 from mnv3lib.measure.interleave import interleave
+from mnv3lib.recorder import record_from_command_line
 from mnv3lib.runs import RecordedRun, write_run
 from mnv3lib.train.learner import make_accelerator
 from mnv3lib.train.loop import Loop
@@ -155,17 +156,24 @@ def record(out: Path, *, threads: int = 1, rounds: int = 15) -> RecordedRun:
     )
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Records a run from the command line."""
-    parser = argparse.ArgumentParser(prog=f"python -m {_MODULE}")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--out", type=Path, required=True)
-    options = vars(parser.parse_args(arguments))
-    run = record(options.pop("out"), **options)
-    for name, ratio in run.metrics["ratios"].items():
-        print(f"{name}: {ratio['median']:.3f} [{ratio['q1']:.3f}, {ratio['q3']:.3f}]")
+def _describe(run: RecordedRun) -> str:
+    return "\n".join(
+        f"{name}: {ratio['median']:.3f} [{ratio['q1']:.3f}, {ratio['q3']:.3f}]"
+        for name, ratio in run.metrics["ratios"].items()
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Records a run from the command line; see :mod:`mnv3lib.recorder`."""
+    return record_from_command_line(
+        record,
+        module=_MODULE,
+        summary=__doc__.splitlines()[0],
+        options={"threads": 1, "rounds": 15},
+        describe=_describe,
+        arguments=arguments,
+    )
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
