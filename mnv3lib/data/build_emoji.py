@@ -26,6 +26,7 @@ from mnv3lib.data.emoji_sources import CLASSES, SOURCES, Source, licenses_text
 
 __all__ = ["build", "main"]
 
+_APACHE = "LICENSE-APACHE-2.0.txt"
 _JOINERS = ("FE0F",)  # asks for the coloured form; not part of what an emoji is
 
 
@@ -163,6 +164,8 @@ def build(packages: Path, root: Path, classes: Sequence[str] = CLASSES) -> list[
             _write_sheet(packages, source, members, root / sheet_name(source.style, subgroup))
     (root / "index.csv").write_text(index_text(rows), encoding="utf-8")
     (root / "LICENSES.md").write_text(licenses_text(), encoding="utf-8")
+    if not (root / _APACHE).is_file():  # no package carries it; Noto's licence asks for it
+        (root / _APACHE).write_bytes((emoji_root() / _APACHE).read_bytes())
     write_checksums(root)
     return rows
 
