@@ -19,6 +19,7 @@ from torch.utils.data import Dataset
 from mnv3lib.data.images import PathList, image_tensor, read_rgb
 
 __all__ = [
+    "ClassificationSet",
     "DataNotFoundError",
     "ImageArray",
     "ImageDataset",
@@ -108,8 +109,12 @@ class ImageDataset(Dataset):
         return f"{type(self).__name__}({self.title}, {len(self)} images)"
 
 
-class _Classification(ImageDataset):
-    """Images with one label each, checked once."""
+class ClassificationSet(ImageDataset):
+    """Base of the sets with one label an image.
+
+    Attributes:
+        labels: int64 (N,), checked once.
+    """
 
     task = "classification"
 
@@ -152,7 +157,7 @@ class _Classification(ImageDataset):
         return torch.stack(images), torch.tensor(labels)
 
 
-class ImageArray(_Classification):
+class ImageArray(ClassificationSet):
     """A classification set in memory; a batch is one ``index_select``.
 
     Args:
@@ -193,7 +198,7 @@ class ImageArray(_Classification):
         return self.images.index_select(0, chosen), self.labels.index_select(0, chosen)
 
 
-class ImageFiles(_Classification):
+class ImageFiles(ClassificationSet):
     """A classification set of image files, decoded when asked for.
 
     Args:

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from mnv3lib.data.base import View, _Classification
+from mnv3lib.data.base import ClassificationSet, View
 from mnv3lib.data.compositing import composite, premultiply, resize_premultiplied
 from mnv3lib.data.emoji_sheets import (
     STYLES,
@@ -128,7 +128,7 @@ def read_tiles(
     return torch.from_numpy(np.concatenate(tiles)), rows, names
 
 
-class EmojiImages(_Classification):
+class EmojiImages(ClassificationSet):
     """Emoji on backgrounds, composited when asked for.
 
     The backgrounds of training change with the epoch; those of the test are always the ones of
