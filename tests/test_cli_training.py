@@ -29,14 +29,17 @@ def run(tmp_path_factory):
 
 
 def test_train_tells_epochs_and_leaves_three_files(run):
-    recipe, _, out, result = run
+    _, _, out, result = run
     printed = json.loads(result.stdout)
     assert printed["recipe"]["train"]["epochs"] == 2
     assert printed["recipe"]["model"]["dropout"] == 0.1
     assert [line.split(":")[0] for line in result.stderr.splitlines()] == ["epoch 1", "epoch 2"]
     names = {"checkpoint.safetensors", "weights.safetensors", "run.json"}
     assert {path.name for path in out.iterdir()} == names
-    assert recipe.stem == "tiny"
+    recorded = json.loads((out / "run.json").read_text())
+    assert recorded["command"] == (
+        "mnv3 train --recipe tiny --seed 0 --set train.epochs=2 --set model.dropout=0.1"
+    )
 
 
 def test_evaluate_finds_the_same_numbers(run):

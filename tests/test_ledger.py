@@ -20,6 +20,7 @@ from mnv3lib.ledger import (
     load_claims,
     load_papers,
     on_runtimes,
+    reach,
     totals,
     verdicts,
 )
@@ -172,16 +173,31 @@ def test_ratio_on_other_runtimes_reads_their_runs(recorded):
 @pytest.mark.parametrize(
     ("seeds", "verdict"),
     [
-        ([1.0, 2.0, 3.0], "reproduced as a trend"),  # mean 2, deviation 1
-        ([0.0, 1.0, 5.0], "differs"),  # mean 2, deviation 2.6: could be nothing
+        ([1.5, 2.0, 2.5], "reproduced as a trend"),  # mean 2, reach 1.24
+        ([1.0, 2.0, 3.0], "differs"),  # mean 2, reach 2.48: could be nothing
         ([-1.0, -2.0, -3.0], "differs"),  # the other way
     ],
 )
-def test_trend_must_point_the_same_way_beyond_its_spread(recorded, seeds, verdict):
+def test_trend_must_point_the_same_way_beyond_its_reach(recorded, seeds, verdict):
     recorded["training"] = {"gain": seeds}
     answer = Answer(run="training", metric="gain")
     judgement = judge(claim(kind="trend", value=3.2, answer=answer, explanation="Noise."))
     assert judgement.verdict == verdict
+
+
+def test_reach_is_students_interval():
+    # Table of Student's t: 4.303 for two degrees of freedom at 95 %, 2.776 for four.
+    assert reach([1.0, 2.0, 3.0]) == pytest.approx(4.303 / 3**0.5, rel=1e-4)
+    assert reach([0.0, 1.0, 2.0, 3.0, 4.0]) == pytest.approx(2.776 * (2.5 / 5) ** 0.5, rel=1e-3)
+    assert reach([1.0, 2.0, 3.0], level=0.5) < reach([1.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize(
+    ("differences", "level", "text"), [([1.0], 0.95, "more seeds"), ([1.0, 2.0], 1.0, "got 1")]
+)
+def test_reach_needs_a_spread_and_a_level(differences, level, text):
+    with pytest.raises(ValueError, match=text):
+        reach(differences, level=level)
 
 
 def test_trend_of_two_seeds_is_an_error(recorded):

@@ -15,9 +15,10 @@ from torch import nn
 
 from mnv3lib.data.base import generator_for
 from mnv3lib.train import TrainingError, checkpoint, load_recipe, load_trained, train
-from mnv3lib.train.learner import Learner, make_accelerator
+from mnv3lib.train.learner import Learner
 from mnv3lib.train.loop import Loop
 from mnv3lib.train.plan import Plan
+from mnv3lib.train.processes import make_accelerator
 from mnv3lib.train.tasks import Classification
 from tiny_training import write_images, write_recipe
 
@@ -195,12 +196,15 @@ def test_a_full_disk_keeps_the_last_checkpoint(root, recipe_file, tmp_path, monk
     assert checkpoint.read_checkpoint(tmp_path / "checkpoint.safetensors")[1]["step"] == 3
 
 
-def test_a_corrupt_image_is_named(recipe_file, tmp_path):
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_corrupt_image_is_named(recipe_file, tmp_path, workers):
     root = write_images(tmp_path)
     broken = sorted(root.rglob("train/*/*.JPEG"))[5]
     broken.write_bytes(broken.read_bytes()[:200])
-    with pytest.raises(ValueError, match=broken.name):
-        train(load_recipe(str(recipe_file)), out=tmp_path / "out", root=str(root))
+    recipe = load_recipe(str(recipe_file), data={"workers": workers})
+    with pytest.raises(ValueError, match=broken.name) as caught:
+        train(recipe, out=tmp_path / "out", root=str(root))
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_a_folder_with_a_run_is_not_overwritten(undisturbed, root, recipe_file):

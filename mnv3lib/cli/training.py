@@ -1,5 +1,7 @@
 """``mnv3 train``, ``evaluate``, ``recipes`` and ``study``: networks that learn."""
 
+import os
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -53,11 +55,12 @@ def train(
     loaded = load_recipe(recipe, **parse_changes(change or []))
     name = Path(recipe).stem if recipe.endswith(".toml") else recipe
     folder = out or Path("runs") / name / f"seed-{seed}"
+    about = {"name": name.replace("/", "-").lower(), "command": _command(name, seed, change or [])}
     if threads is not None:
         torch.set_num_threads(threads)
     try:
         trained = run(
-            loaded, name=name, seed=seed, out=folder, resume=resume, root=root, on_epoch=_tell
+            loaded, **about, seed=seed, out=folder, resume=resume, root=root, on_epoch=_tell
         )
     except Stopped as stopped:
         typer.echo(f"mnv3: {stopped}", err=True)
@@ -90,6 +93,14 @@ def study(
 
     run = run_study(load_study(name), Path(name).stem, work=work, jobs=jobs, root=root)
     typer.echo(f"{run.name}: {len(run.metrics['variants'])} variants, {run.duration_s:.0f} s")
+
+
+def _command(recipe: str, seed: int, changes: list[str]) -> str:
+    """What to type to repeat the run."""
+    processes = os.environ.get("WORLD_SIZE", "1")  # set by accelerate's launcher
+    many = f"accelerate launch --num_processes {processes} -m mnv3lib.cli"
+    words = ["mnv3" if processes == "1" else many, f"train --recipe {recipe} --seed {seed}"]
+    return " ".join([*words, *(f"--set {shlex.quote(change)}" for change in changes)])
 
 
 def _tell(entry: dict[str, Any]) -> None:

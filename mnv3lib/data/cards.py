@@ -49,10 +49,10 @@ class DatasetCard:
 _CARDS = (
     DatasetCard(
         name="emoji",
-        title="Emoji by five designers",
+        title="Emoji in five styles",
         task="classification",
         splits=("train", "test"),
-        layout="part of the package: emoji/*.webp, index.csv, SHA256SUMS",
+        layout="part of the package: <style>/<class>.webp, index.csv, SHA256SUMS",
         source="Noto, Twemoji, OpenMoji and Fluent emoji",
         licence="Apache-2.0, CC-BY-4.0, CC-BY-SA-4.0 and MIT, by style",
         module="emoji",

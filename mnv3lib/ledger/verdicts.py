@@ -4,7 +4,7 @@
 verdict                  when
 =======================  =====================================================================
 reproduced               our number is within the claim's tolerance of the paper's
-reproduced as a trend    at least three seeds agree with the direction, beyond their spread
+reproduced as a trend    at least three seeds agree with the direction, beyond their reach
 differs                  it is not; the claim carries the explanation
 not run                  nothing answers it yet, or it needs training at ImageNet scale
 =======================  =====================================================================
@@ -23,6 +23,7 @@ from typing import Any
 from tqdm import tqdm
 
 from mnv3lib.ledger.claims import Answer, Claim, ClaimError
+from mnv3lib.ledger.trends import reach
 from mnv3lib.runs import read_run
 
 __all__ = ["FEWEST_SEEDS", "Judgement", "Verdict", "answer_value", "judge", "judge_all"]
@@ -180,8 +181,7 @@ def _judge_trend(claim: Claim, seeds: list[float]) -> Judgement:
         raise ClaimError(f"{claim.key}: a trend needs at least {FEWEST_SEEDS} seeds, got {seeds!r}")
     mean, deviation = fmean(seeds), stdev(seeds)
     spread = (mean - deviation, mean + deviation)
-    same_side = mean * claim.value > 0 and abs(mean) > deviation
-    if same_side:
+    if mean * claim.value > 0 and abs(mean) > reach(seeds):
         return Judgement(claim, Verdict.TREND, mean, spread)
     return Judgement(claim, Verdict.DIFFERS, mean, spread, reason=claim.explanation)
 

@@ -107,19 +107,14 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Puts named tensors back into an optimiser, in the memory layout of their parameters.
+    """Puts named tensors back into an optimiser of the same recipe.
 
     Args:
-        optimizer: An optimiser of the same recipe.
+        optimizer: The optimiser; see :func:`mnv3lib.train.optimizers.make_optimizer`.
         tensors: What :func:`optimizer_tensors` returned.
     """
-    content = optimizer.state_dict()
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         index, name = key.split(".", 1)
-        parameter = parameters[int(index)]
-        if value.shape == parameter.shape:
-            value = torch.empty_like(parameter).copy_(value)
         state.setdefault(int(index), {})[name] = value
-    optimizer.load_state_dict({**content, "state": state})
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})

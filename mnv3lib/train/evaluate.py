@@ -1,14 +1,11 @@
 """Evaluation: a network over a whole split, on all processes (chapter 7)."""
 
-from collections.abc import Callable
-
 import torch
-from accelerate import Accelerator
-from accelerate.utils import gather_object
 from torch import nn
-from torch.utils.data import DataLoader
 
 from mnv3lib.data.base import ImageDataset
+from mnv3lib.data.loading import load_batches
+from mnv3lib.train.processes import Accelerator, gather_from_all
 from mnv3lib.train.tasks import Metrics, Task
 
 __all__ = ["evaluate"]
@@ -24,7 +21,6 @@ def evaluate(
     batch_size: int = 256,
     workers: int = 0,
     memory_format: torch.memory_format = torch.channels_last,
-    on_batch: Callable[[int], object] | None = None,
 ) -> Metrics:
     """Measures a network; its mode is restored afterwards.
 
@@ -36,7 +32,6 @@ def evaluate(
         batch_size: Images a batch. It does not change the result beyond rounding.
         workers: Processes that load images.
         memory_format: Layout of the images.
-        on_batch: Called after each batch with the number of its images.
 
     Returns:
         The metrics over all images, on every process.
@@ -47,19 +42,10 @@ def evaluate(
     indices = list(range(len(dataset)))
     batches = [indices[i : i + batch_size] for i in range(0, len(indices), batch_size)]
     own = batches[accelerator.process_index :: accelerator.num_processes]
-    loader = DataLoader(
-        dataset,
-        batch_sampler=own,
-        num_workers=workers,
-        collate_fn=dataset.collate,
-        generator=torch.Generator(),  # otherwise it draws from the global one
-    )
-    for images, targets in loader:
+    for images, targets in load_batches(dataset, own, workers=workers):
         inputs = task.prepare_evaluation(images.to(accelerator.device))
         outputs = network(inputs.contiguous(memory_format=memory_format))
         metrics.update(outputs.float(), targets.to(accelerator.device))
-        if on_batch is not None:
-            on_batch(len(images))
     network.train(was_training)
     return _merged(metrics, task, accelerator)
 
@@ -69,6 +55,6 @@ def _merged(metrics: Metrics, task: Task, accelerator: Accelerator) -> Metrics:
     if accelerator.num_processes == 1:
         return metrics
     total = task.metrics()
-    for counted in gather_object([metrics]):
+    for counted in gather_from_all(metrics):
         total.merge(counted)
     return total

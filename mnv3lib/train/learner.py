@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -18,25 +16,17 @@ from mnv3lib.data.base import generator_for
 from mnv3lib.train.checkpoint import load_optimizer, optimizer_tensors
 from mnv3lib.train.optimizers import make_optimizer
 from mnv3lib.train.plan import seed_of_micro_batch
+from mnv3lib.train.processes import Accelerator
 from mnv3lib.train.recipe import Recipe
 from mnv3lib.train.running import RunningStatistics
 from mnv3lib.train.tasks import Task
 
-__all__ = ["Learner", "MicroBatch", "make_accelerator"]
+__all__ = ["Learner", "MicroBatch"]
 
 MicroBatch = tuple[int, Tensor, Tensor]  # its position in the step, images, targets
 
 _WEIGHTS = 0  # first number after the seed for the initial weights; see mnv3lib.train.plan
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-
-
-def make_accelerator() -> Accelerator:
-    """The processes and devices of this run, as `accelerate launch` arranged them."""
-    return Accelerator(
-        mixed_precision="no",  # autocast and loss scaling are the learner's
-        # Each process keeps its own running statistics within a step: see RunningStatistics.
-        kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
-    )
 
 
 class Learner:

@@ -13,7 +13,6 @@ from time import perf_counter
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor
 
 from mnv3lib.data.base import ImageDataset
@@ -21,6 +20,7 @@ from mnv3lib.train.checkpoint import CheckpointError, read_checkpoint, write_che
 from mnv3lib.train.evaluate import evaluate
 from mnv3lib.train.learner import Learner
 from mnv3lib.train.plan import Plan, micro_batches
+from mnv3lib.train.processes import Accelerator
 from mnv3lib.train.recipe import Recipe
 from mnv3lib.train.schedules import learning_rate
 from mnv3lib.train.stopping import StopNote, Stopped

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from mnv3lib.data.base import ImageDataset, generator_for
+from mnv3lib.data.loading import load_batches
 
 __all__ = ["Plan", "micro_batches", "seed_of_micro_batch"]
 
@@ -109,14 +109,6 @@ def micro_batches(
     dataset.set_epoch(epoch)
     own = range(process, plan.parts, processes)
     order = plan.order(epoch)[first_step:, list(own)]  # (steps, own parts, images)
-    loader = DataLoader(
-        dataset,
-        batch_sampler=order.flatten(0, 1).tolist(),
-        num_workers=workers,
-        collate_fn=dataset.collate,
-        pin_memory=torch.cuda.is_available(),
-        generator=torch.Generator(),  # otherwise it draws from the global one
-    )
-    batches = iter(loader)
+    batches = load_batches(dataset, order.flatten(0, 1).tolist(), workers=workers)
     for _ in range(len(order)):
         yield [(part, *next(batches)) for part in own]

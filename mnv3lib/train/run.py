@@ -17,8 +17,8 @@ from tqdm import tqdm
 from mnv3lib.runs import write_run
 from mnv3lib.train.checkpoint import read_checkpoint, write_checkpoint
 from mnv3lib.train.evaluate import evaluate
-from mnv3lib.train.learner import make_accelerator
 from mnv3lib.train.loop import Loop
+from mnv3lib.train.processes import make_accelerator
 from mnv3lib.train.recipe import Recipe
 from mnv3lib.train.recipe_files import parse_recipe
 from mnv3lib.train.stopping import noting_signals
@@ -53,6 +53,7 @@ def train(
     recipe: Recipe,
     *,
     name: str = "run",
+    command: str = "",
     seed: int = 0,
     out: Path | None = None,
     resume: bool = False,
@@ -63,7 +64,8 @@ def train(
 
     Args:
         recipe: The recipe; see :func:`mnv3lib.train.recipe_files.load_recipe`.
-        name: The recipe's name, for the recorded run.
+        name: Name of the recorded run.
+        command: What to type to repeat the run, for the record.
         seed: Decides all that is random.
         out: Folder for checkpoint, weights and recorded run; without one nothing is written.
         resume: Go on from the checkpoint in `out` if there is one.
@@ -89,7 +91,7 @@ def train(
     _run(loop, on_epoch)
     result = _result(loop)
     if out is not None and loop.accelerator.is_main_process:
-        _keep(result, loop, name, out)
+        _keep(result, loop, name, command, out)
     return result
 
 
@@ -168,7 +170,7 @@ def _result(loop: Loop) -> Trained:
     return Trained(network, loop.recipe, loop.classes, metrics, details, loop.history)
 
 
-def _keep(result: Trained, loop: Loop, name: str, out: Path) -> None:
+def _keep(result: Trained, loop: Loop, name: str, command: str, out: Path) -> None:
     """Writes the weights and the recorded run."""
     about = {
         "recipe": result.recipe.model_dump(mode="json"),
@@ -177,11 +179,16 @@ def _keep(result: Trained, loop: Loop, name: str, out: Path) -> None:
     }
     write_checkpoint(out / "weights.safetensors", {"network": result.network.state_dict()}, about)
     write_run(
-        name.replace("/", "-").lower(),
-        command=f"mnv3 train --recipe {name} --seed {loop.seed}",
+        name,
+        command=command,
         config=result.recipe.model_dump(mode="json", exclude_defaults=True),
         seeds=[loop.seed],
-        metrics={"final": result.metrics, "history": result.history, **result.details},
+        metrics={
+            "classes": list(result.classes),
+            "final": result.metrics,
+            "history": result.history,
+            **result.details,
+        },
         started=datetime.now(UTC) - timedelta(seconds=loop.seconds),
         duration_s=loop.seconds,
         path=out / "run.json",

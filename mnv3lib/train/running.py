@@ -6,8 +6,9 @@ process after another, or on several at once.
 """
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor, nn
+
+from mnv3lib.train.processes import Accelerator
 
 __all__ = ["RunningStatistics"]
 

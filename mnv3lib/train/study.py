@@ -172,6 +172,7 @@ def _collect(study: Study, variant: str, runs: dict, work: Path) -> dict[str, An
     trained = load_trained(_folder(work, variant, study.seeds[0]) / "weights.safetensors")
     cost = count(trained.network, trained.recipe.data.resolution)
     return {
+        "classes": list(trained.classes),
         "macs": cost.macs,
         "params": cost.params,
         "final": [metrics["final"] for metrics in own],
