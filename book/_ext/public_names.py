@@ -31,7 +31,11 @@ SECTION = """\
 def public_modules(room: str) -> list[str]:
     """Names of the modules of a room, without those that start with an underscore."""
     found = pkgutil.iter_modules(find_spec(room).submodule_search_locations)
-    return [m.name for m in found if not m.ispkg and not m.name.startswith("_")]
+    names = [m.name for m in found if not m.ispkg and not m.name.startswith("_")]
+    for name in names:
+        # Before autodoc does it with TYPE_CHECKING set, under which pydantic's classes stay undone.
+        import_module(f"{room}.{name}")
+    return names
 
 
 def list_modules(app: Sphinx, docname: str, source: list[str]) -> None:

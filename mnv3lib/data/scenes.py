@@ -76,7 +76,8 @@ def visible_boxes(owners: Tensor, count: int) -> Tensor:
         count: Objects; each must own a pixel.
 
     Returns:
-        float32 (count, 4): x0, y0, x1, y1, where x1 and y1 are the far edges of the last pixel.
+        Corners x0, y0, x1, y1, where x1 and y1 are the far edges of the last pixel; float32
+        (count, 4).
 
     Example:
         >>> visible_boxes(torch.tensor([[-1, 0, 0], [-1, -1, -1]]), 1).tolist()

@@ -77,12 +77,12 @@ class Reliability:
 
     @property
     def expected_error(self) -> float:
-        """ECE: the mean gap, each bin weighted by its predictions."""
+        """The mean gap, each bin weighted by its predictions (ECE)."""
         return float((self.count * self.gaps).sum() / self.samples)
 
     @property
     def maximum_error(self) -> float:
-        """MCE: the largest gap."""
+        """The largest gap (MCE)."""
         return float(self.gaps.max())
 
 
@@ -110,7 +110,7 @@ def reliability(confidence: Tensor, correct: Tensor, bins: int = 15) -> Reliabil
 
 
 def expected_calibration_error(confidence: Tensor, correct: Tensor, bins: int = 15) -> float:
-    """ECE: mean distance of accuracy and mean confidence over the bins, a share in [0, 1].
+    """Mean distance of accuracy and mean confidence over the bins, a share in [0, 1].
 
     It is biased upwards: also a perfectly calibrated network has an ECE above 0, the more so the
     fewer predictions there are. Arguments as in :func:`reliability`.
@@ -123,7 +123,7 @@ def expected_calibration_error(confidence: Tensor, correct: Tensor, bins: int = 
 
 
 def maximum_calibration_error(confidence: Tensor, correct: Tensor, bins: int = 15) -> float:
-    """MCE: the largest distance of any bin; arguments as in :func:`reliability`."""
+    """Largest distance of any bin; arguments as in :func:`reliability`."""
     return reliability(confidence, correct, bins).maximum_error
 
 
@@ -167,7 +167,7 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
         labels: True classes, int64, (N,).
 
     Returns:
-        A temperature in [0.01, 100]: 0.01 if every image is right, so that colder is always
+        A temperature between 0.01 and 100, namely 0.01 if every image is right, so that colder is always
         better, and 100 if the logits are no better than none.
 
     Raises:

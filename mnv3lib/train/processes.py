@@ -15,7 +15,7 @@ with warnings.catch_warnings():
     from accelerate import Accelerator
     from accelerate.utils import DistributedDataParallelKwargs, gather_object
 
-__all__ = ["Accelerator", "gather_from_all", "make_accelerator"]
+__all__ = ["gather_from_all", "make_accelerator"]
 
 
 def make_accelerator() -> Accelerator:
