@@ -167,8 +167,8 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
         labels: True classes, int64, (N,).
 
     Returns:
-        A temperature between 0.01 and 100, namely 0.01 if every image is right, so that colder is always
-        better, and 100 if the logits are no better than none.
+        A temperature between 0.01 and 100, namely 0.01 if every image is right, so that colder is
+        always better, and 100 if the logits are no better than none.
 
     Raises:
         ValueError: No image, or shapes that do not fit.
