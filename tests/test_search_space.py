@@ -1,5 +1,6 @@
 """Search spaces: how many points they have, drawing and changing points, and what is refused."""
 
+import itertools
 import math
 from collections import Counter
 from dataclasses import replace
@@ -19,6 +20,8 @@ from mnv3lib.search import (
     find_space,
     list_spaces,
 )
+from mnv3lib.search.distinct import count_networks
+from mnv3lib.search.networks import spec_of
 from mnv3lib.search.stage import CHOICES, expansion_of
 
 SPACES = [MNASNET, SMALL_32]
@@ -86,6 +89,35 @@ def test_choices_are_named_in_order():
     assert len(MNASNET.choices) == 7 * 6
     assert MNASNET.choices[7] == (1, "kernel", (3, 5))
     assert tuple(choice.name for choice in SMALL_32.choices[:6]) == CHOICES
+
+
+def test_different_networks_by_hand():
+    # 32 channels come in: with 32 of a single layer, identity and none differ; with 16, not.
+    one = tiny(options(skip=("identity", "none"), filters=(16, 32)))
+    assert count_networks(one) == 2 + 1
+    assert count_networks(replace(one, stages=(replace(one.stages[0], stride=2),))) == 2
+    # A pooled shortcut crosses the stride.
+    pooled = replace(one.stages[0], stride=2, skip=("pool", "identity", "none"))
+    assert count_networks(tiny(pooled)) == 2 + 1
+
+
+def test_different_networks_are_counted_without_building_all():
+    first = options(op=("conv", "dwconv"), skip=("identity", "none"), filters=(8, 32))
+    second = replace(first, op=("mbconv3",), skip=("pool", "none"), layers=(1, 2), stride=2)
+    space = tiny(first, second)
+    indices = itertools.product(*map(range, space.sizes))
+    assert count_networks(space) == len({spec_of(space, space.point(i)).rows for i in indices})
+    assert count_networks(space) < space.cardinality
+
+
+def test_different_networks_of_the_two_spaces():
+    assert count_networks(SMALL_32) == SMALL_32.cardinality
+    assert count_networks(MNASNET) == 431_396_604_088_418_304
+
+
+def test_stages_that_merge_are_not_counted():
+    with pytest.raises(ValueError, match="neighbouring stages of tiny share 8 filters"):
+        count_networks(tiny(options(), options()))
 
 
 # --- drawing and changing ----------------------------------------------------------------------

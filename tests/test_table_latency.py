@@ -49,6 +49,16 @@ def made_up_table(space, resolution: int) -> LatencyTable:
     )
 
 
+@pytest.fixture(scope="module")
+def small_cost():
+    return additive_cost(SMALL_32, params, num_classes=3)
+
+
+@pytest.fixture(scope="module")
+def mixed_table():
+    return made_up_table(MIXED, 32)
+
+
 @pytest.mark.parametrize("space", [MIXED, SMALL_32], ids=lambda space: space.name)
 def test_parameters_add_up_for_any_point(space):
     cost = additive_cost(space, params, num_classes=3)
@@ -57,28 +67,26 @@ def test_parameters_add_up_for_any_point(space):
     assert cost(codes).tolist() == built
 
 
-def test_a_cell_for_each_combination():
-    cost = additive_cost(SMALL_32, params, num_classes=3)
+def test_a_cell_for_each_combination(small_cost):
     # Two widths may come before the third stage, and two before the head.
-    assert len(cost.cells) == 8 + 32 + 2 * 16 + 2
-    assert cost.starts.tolist() == [0, 8, 40, 72]
+    assert len(small_cost.cells) == 8 + 32 + 2 * 16 + 2
+    assert small_cost.starts.tolist() == [0, 8, 40, 72]
 
 
-def test_predictions_are_those_of_the_table():
-    table = made_up_table(MIXED, 32)
-    latency = table_latency(MIXED, table, 32, num_classes=3)
+def test_predictions_are_those_of_the_table(mixed_table):
+    latency = table_latency(MIXED, mixed_table, 32, num_classes=3)
     codes = drawn(MIXED, 10)
     networks = [network_of(MIXED, point, num_classes=3) for point in decode(MIXED, codes)]
-    expected = torch.tensor([table.predict(network, 32) for network in networks]).double()
+    expected = torch.tensor([mixed_table.predict(network, 32) for network in networks]).double()
     torch.testing.assert_close(latency(codes), expected, rtol=1e-6, atol=0)
 
 
-def test_the_row_that_a_table_lacks_is_named():
-    table = made_up_table(MIXED, 32)
-    lost = next(key for key in table.rows_ms if key.startswith("SkipBneckRow"))
-    rows_ms = {key: value for key, value in table.rows_ms.items() if key != lost}
+def test_the_row_that_a_table_lacks_is_named(mixed_table):
+    lost = next(key for key in mixed_table.rows_ms if key.startswith("SkipBneckRow"))
+    rows_ms = {key: value for key, value in mixed_table.rows_ms.items() if key != lost}
+    poorer = replace(mixed_table, rows_ms=rows_ms)
     with pytest.raises(MissingRowsError, match=r"for 1 rows, first .SkipBneckRow\(kernel=3"):
-        table_latency(MIXED, replace(table, rows_ms=rows_ms), 32, num_classes=3)
+        table_latency(MIXED, poorer, 32, num_classes=3)
 
 
 def test_covering_points_have_every_row():
@@ -92,12 +100,10 @@ def test_covering_points_have_every_row():
         assert {row.key for row in rows} <= covered
 
 
-def test_no_points_no_costs():
-    cost = additive_cost(SMALL_32, params, num_classes=3)
-    assert cost(drawn(SMALL_32, 0)).shape == (0,)
+def test_no_points_no_costs(small_cost):
+    assert small_cost(drawn(SMALL_32, 0)).shape == (0,)
 
 
-def test_foreign_codes_are_refused():
-    cost = additive_cost(SMALL_32, params, num_classes=3)
+def test_foreign_codes_are_refused(small_cost):
     with pytest.raises(ValueError, match="codes of small_32"):
-        cost(drawn(MNASNET, 2))
+        small_cost(drawn(MNASNET, 2))

@@ -37,7 +37,7 @@ def encode(space: Space, points: Sequence[Point]) -> Tensor:
         points: N of its points.
 
     Returns:
-        int64, (N, D): column i is the option of ``space.choices[i]``.
+        Codes, int64 (N, D); column i tells the option of ``space.choices[i]``.
 
     Raises:
         ValueError: A point is not of this space.
@@ -88,7 +88,7 @@ def sample_codes(space: Space, count: int, generator: torch.Generator) -> Tensor
         generator: Source of randomness.
 
     Returns:
-        int64, (N, D).
+        Codes, int64 (N, D).
     """
     # A remainder favours the first options by less than one part in 10^17.
     draws = torch.randint(2**62, (count, len(space.sizes)), generator=generator)
@@ -100,10 +100,10 @@ def one_hot(space: Space, codes: Tensor) -> Tensor:
 
     Args:
         space: A space whose choices have W options in all.
-        codes: int64, (N, D).
+        codes: Codes, int64 (N, D).
 
     Returns:
-        float32, (N, W): for each choice a group as wide as it has options, with a single 1.
+        Vectors, float32 (N, W). Each choice has a group as wide as it has options, with a single 1.
 
     Raises:
         ValueError: See :func:`check_codes`.

@@ -5,6 +5,7 @@ shape of its input (of its pooled input, for a pooled shortcut). A choice that f
 no effect, so several points may be one network, and have one table.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
@@ -13,9 +14,9 @@ from mnv3lib.models import Network, NetworkSpec
 from mnv3lib.models.rows import BneckRow, ConvRow, Row
 from mnv3lib.search.skips import SkipBneckRow, SkipConvRow, build
 from mnv3lib.search.space import Space
-from mnv3lib.search.stage import Point, Stage, expansion_of
+from mnv3lib.search.stage import Point, Stage, StageOptions, expansion_of
 
-__all__ = ["network_of", "spec_of"]
+__all__ = ["network_of", "spec_of", "stage_rows"]
 
 
 def spec_of(space: Space, point: Point) -> NetworkSpec:
@@ -37,12 +38,8 @@ def spec_of(space: Space, point: Point) -> NetworkSpec:
     """
     space.indices(point)  # checks
     rows = list(space.stem)
-    channels = rows[-1].out
     for options, stage in zip(space.stages, point, strict=True):
-        for index in range(stage.layers):
-            stride = options.stride if index == 0 else 1
-            rows.append(_layer(stage, channels, stride, options.act))
-            channels = stage.filters
+        rows += stage_rows(options, stage, rows[-1].out)
     return replace(
         space.base,
         family=space.name,
@@ -67,6 +64,19 @@ def network_of(
         ValueError: The point is not of this space, or fewer than one class.
     """
     return build(spec_of(space, point).with_classes(num_classes), generator=generator)
+
+
+def stage_rows(options: StageOptions, stage: Stage, in_channels: int) -> Iterator[Row]:
+    """Yields the rows of one stage.
+
+    Args:
+        options: What is fixed about the stage: stride and activation.
+        stage: What is chosen.
+        in_channels: Channels that the stage before hands over.
+    """
+    for index in range(stage.layers):
+        yield _layer(stage, in_channels, options.stride if index == 0 else 1, options.act)
+        in_channels = stage.filters
 
 
 def _layer(stage: Stage, in_channels: int, stride: int, act: str) -> Row:

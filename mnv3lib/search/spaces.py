@@ -9,7 +9,8 @@ How large MnasNet's space is, the paper leaves open in two places (arXiv 1807.11
 * Depth is -1, 0 or +1 layers beside MobileNetV2's; where that has a single layer, -1 would leave
   a stage without layers, whose other choices mean nothing. We leave that option out: 288 variants.
 
-So the example's 432^5 for five stages becomes 288^2 x 432^5 for MobileNetV2's seven.
+So the example's 432^5 for five stages becomes 288^2 x 432^5 for MobileNetV2's seven;
+:func:`mnv3lib.search.distinct.count_networks` tells how many different networks these are.
 """
 
 import difflib

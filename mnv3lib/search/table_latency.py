@@ -50,10 +50,10 @@ class AdditiveCost:
         """The costs of encoded points.
 
         Args:
-            codes: int64, (N, D), of :func:`mnv3lib.search.encode` or ``sample_codes``.
+            codes: Codes, int64 (N, D), of :func:`mnv3lib.search.encode` or ``sample_codes``.
 
         Returns:
-            float64, (N,).
+            Costs, float64 (N,).
 
         Raises:
             ValueError: The codes are not of the space.
