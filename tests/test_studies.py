@@ -2,7 +2,8 @@
 
 import pytest
 
-from mnv3lib.train import RecipeError, throughput
+from mnv3lib.runs import read_run
+from mnv3lib.train import RecipeError, load_recipe, throughput
 from mnv3lib.train.study import Study, differences, load_study, run_study, study_names
 from tiny_training import write_images, write_recipe
 
@@ -102,3 +103,17 @@ def test_throughput_compares_the_loop_with_a_bare_one(tmp_path, monkeypatch):
     assert set(found["images_per_s"]) == {*throughput._CANDIDATES, "bare", "loading"}
     assert all(speed > 0 for speed in found["images_per_s"].values())
     assert found["ratios"]["loop over bare"]["median"] > 0
+
+
+@pytest.mark.parametrize(
+    ("recipe", "run", "variant"),
+    [
+        ("emoji/mobilenet_v3_small", "emoji-small", "v3_small_050"),
+        ("cifar10/mobilenet_v3_small", "cifar10-parts", "v3_small"),
+    ],
+)
+def test_documented_accuracy_is_the_recorded_mean(recipe, run, variant):
+    seeds = read_run(run).metrics["variants"][variant]["final"]
+    assert len(seeds) >= 3
+    mean = sum(seed["top1"] for seed in seeds) / len(seeds)
+    assert load_recipe(recipe).expected["top1"] == pytest.approx(mean, abs=5e-4)
