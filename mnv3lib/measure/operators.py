@@ -91,6 +91,7 @@ HANDLERS: dict[str, Handler] = {
     "aten::add_": _elements("add"),
     "aten::div": _elements("divide"),
     "aten::adaptive_avg_pool2d": _input_elements("pool"),
+    "aten::avg_pool2d": _input_elements("pool"),
     "aten::mean": _input_elements("pool"),
     "aten::pad": _free,
 }
