@@ -16,6 +16,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 import mnv3lib
 from mnv3lib.book import glue, table
 from mnv3lib.plotting import twin
+from mnv3lib.train.plan import Plan
+from mnv3lib.train.recipe import Recipe
 
 ALT = "The line rises from zero to one."
 
@@ -300,6 +302,12 @@ def test_a_mark_becomes_a_section_for_each_public_module(load):
     load("_ext/public_names").list_modules(None, "api", source)
     assert ".. automodule:: mnv3lib.ops.channels\n   :members:" in source[0]
     assert "<!--" not in source[0]
+
+
+def test_recipes_are_shown_without_their_constraints(load):
+    shorten = load("_ext/public_names").shorten_signature
+    assert shorten(None, "class", "Recipe", Recipe, None, "(*, source: str)", None) == ("", None)
+    assert shorten(None, "class", "Plan", Plan, None, "(images: int)", None) is None
 
 
 def test_every_room_and_module_has_an_api_page(repository):

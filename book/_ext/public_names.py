@@ -96,7 +96,26 @@ def resolve(
     return None
 
 
+def shorten_signature(
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str, returns: str
+) -> tuple[str, str] | None:
+    """Leave out the signature of a pydantic class: it spells out every constraint of every field.
+
+    The class docstring lists the fields.
+    """
+    return ("", returns) if what == "class" and hasattr(obj, "model_fields") else None
+
+
+def skip_settings(
+    app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any
+) -> bool | None:
+    """Leave out pydantic's own settings of a class."""
+    return True if name == "model_config" else None
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("source-read", list_modules)
     app.connect("missing-reference", resolve)
+    app.connect("autodoc-process-signature", shorten_signature)
+    app.connect("autodoc-skip-member", skip_settings)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
