@@ -97,8 +97,8 @@ def study(
 
 def _command(recipe: str, seed: int, changes: list[str]) -> str:
     """What to type to repeat the run."""
-    processes = os.environ.get("WORLD_SIZE", "1")  # set by accelerate's launcher
-    many = f"accelerate launch --num_processes {processes} -m mnv3lib.cli"
+    processes = os.environ.get("WORLD_SIZE", "1")  # set by torchrun and accelerate launch
+    many = f"torchrun --nproc_per_node {processes} -m mnv3lib.cli"
     words = ["mnv3" if processes == "1" else many, f"train --recipe {recipe} --seed {seed}"]
     return " ".join([*words, *(f"--set {shlex.quote(change)}" for change in changes)])
 
