@@ -125,15 +125,12 @@ def test_a_killed_process_resumes_to_the_same_numbers(
 def test_two_processes_compute_what_one_does(root, tmp_path):
     # Batch norm sees a micro-batch at a time: two on one process, or one on each of two.
     recipe_file = write_recipe(tmp_path, batch_size="batch_size = 8\nmicro_batches = 2")
-    two = start(
-        *(recipe_file, root, tmp_path / "two"),
-        launcher=(
-            *("accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1"),
-            *("--mixed_precision", "no", "--dynamo_backend", "no", "-m"),
-        ),
-    )
+    launcher = ("torch.distributed.run", "--nproc_per_node", "2", "-m")
+    two = start(recipe_file, root, tmp_path / "two", launcher=launcher)
     succeed(two)
     train(load_recipe(str(recipe_file)), seed=3, out=tmp_path / "one", root=str(root))
+    recorded = json.loads((tmp_path / "two" / "run.json").read_text())
+    assert recorded["command"].startswith("torchrun --nproc_per_node 2 ")
     weights, metrics = results(tmp_path / "two")
     expected_weights, expected = results(tmp_path / "one")
     for key, value in expected["final"].items():

@@ -44,7 +44,7 @@ def train(
     root: Root = None,
     json: AsJson = False,
 ) -> None:
-    """Train a network; under `accelerate launch`, on several devices or machines."""
+    """Train a network; under `accelerate launch` or `torchrun`, on several devices or machines."""
     import torch
 
     from mnv3lib import report_training as report

@@ -14,7 +14,9 @@ __all__ = ["RunningStatistics"]
 
 
 class RunningStatistics:
-    """Averages the floating-point buffers of a network over the micro-batches of a step.
+    """Averages the running statistics of a network over the micro-batches of a step.
+
+    Counters of batches (the buffers of whole numbers) count steps.
 
     Args:
         network: The network that is trained, not wrapped.
@@ -22,29 +24,31 @@ class RunningStatistics:
     """
 
     def __init__(self, network: nn.Module, parts: int) -> None:
-        floating = [b for b in network.buffers() if b.dtype.is_floating_point]
-        self._buffers: list[Tensor] = floating if parts > 1 else []
         self._parts = parts
+        buffers = list(network.buffers()) if parts > 1 else []
+        self._statistics = [buffer for buffer in buffers if buffer.dtype.is_floating_point]
+        self._counters = [buffer for buffer in buffers if not buffer.dtype.is_floating_point]
         self._before: list[Tensor] = []
         self._sum: list[Tensor] = []
 
     def begin_step(self) -> None:
         """Remembers the statistics before the step."""
-        self._before = [buffer.clone() for buffer in self._buffers]
-        self._sum = [torch.zeros_like(buffer) for buffer in self._buffers]
+        self._before = [buffer.clone() for buffer in (*self._statistics, *self._counters)]
+        self._sum = [torch.zeros_like(buffer) for buffer in self._statistics]
 
     def end_part(self) -> None:
         """Takes the statistics after a micro-batch, and goes back to those before the step."""
-        if self._buffers:
-            torch._foreach_add_(self._sum, self._buffers)
-            torch._foreach_copy_(self._buffers, self._before)
+        if self._statistics:
+            torch._foreach_add_(self._sum, self._statistics)
+            torch._foreach_copy_([*self._statistics, *self._counters], self._before)
 
     def end_step(self, accelerator: Accelerator) -> None:
         """Sets the statistics to their mean over all micro-batches of all processes."""
-        if not self._buffers:
+        if not self._statistics:
             return
         flat = torch.cat([total.flatten() for total in self._sum])
         flat = accelerator.reduce(flat, reduction="sum") / self._parts
-        sizes = [buffer.numel() for buffer in self._buffers]
-        for buffer, mean in zip(self._buffers, flat.split(sizes), strict=True):
+        sizes = [buffer.numel() for buffer in self._statistics]
+        for buffer, mean in zip(self._statistics, flat.split(sizes), strict=True):
             buffer.copy_(mean.view_as(buffer))
+        torch._foreach_add_(self._counters, 1)
