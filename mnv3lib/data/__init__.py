@@ -8,7 +8,8 @@ from mnv3lib.data.base import (
     generator_for,
 )
 from mnv3lib.data.cards import DatasetCard
-from mnv3lib.data.registry import dataset_card, list_datasets, load_dataset
+from mnv3lib.data.catalogue import dataset_card, list_datasets
+from mnv3lib.data.registry import load_dataset
 from mnv3lib.data.views import CenterView, RandomView
 
 __all__ = [

@@ -57,7 +57,7 @@ class ImageDataset(Dataset):
     """Base of all data sets: names, the epoch, and how samples become a batch.
 
     Attributes:
-        name: Name in the registry.
+        name: Name in the catalogue.
         title: Name to print beside a figure; differs where the data do, as in
             "CIFAR-10 (JPEG)".
         task: What the targets are for.
@@ -164,7 +164,7 @@ class ImageArray(ClassificationSet):
         images: uint8 (N, 3, H, W).
         labels: int64 (N,).
         classes: Names of the classes.
-        name: Name in the registry.
+        name: Name in the catalogue.
         title: Name to print, if it differs.
 
     Raises:
@@ -205,7 +205,7 @@ class ImageFiles(ClassificationSet):
         paths: One file an image.
         labels: int64 (N,).
         classes: Names of the classes.
-        name: Name in the registry.
+        name: Name in the catalogue.
         view: What makes a square image of each, see :mod:`mnv3lib.data.views`; native sizes
             without.
         seed: Seed of the view's random choices.

@@ -52,7 +52,7 @@ def load(
         root: Folder of the data set.
         view: Always None here.
         seed: Unused: nothing is random.
-        name: Name in the registry.
+        name: Name in the catalogue.
         title: Name to print.
 
     Raises:

@@ -29,7 +29,7 @@ class BoxFiles(ImageDataset):
     Args:
         content: A parsed JSON file of COCO's format.
         folder: Where its images lie.
-        name: Name in the registry.
+        name: Name in the catalogue.
         title: Name to print.
 
     Attributes:
@@ -115,7 +115,7 @@ def load(
         root: Folder of the data set.
         view: Always None here.
         seed: Unused: nothing is random.
-        name: Name in the registry.
+        name: Name in the catalogue.
         title: Name to print.
         annotations: The JSON file relative to ``root``, with ``{split}`` in it.
         images: The folder of the images relative to ``root``, with ``{split}`` in it.

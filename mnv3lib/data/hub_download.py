@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from mnv3lib.data.base import DataNotFoundError
+from mnv3lib.data.catalogue import dataset_card, places
 from mnv3lib.data.needs import needs_extra
-from mnv3lib.data.registry import dataset_card, places
 
 __all__ = ["download_dataset"]
 

@@ -40,7 +40,7 @@ def load(
         view: A view without randomness, applied once to each image; images keep their size
             without.
         seed: Handed to the view.
-        name: Name in the registry.
+        name: Name in the catalogue.
         title: Name to print; the encoding is added where it is lossy, as in "CIFAR-10 (JPEG)".
         image_column: Column of the images.
         label_column: Column of the labels.

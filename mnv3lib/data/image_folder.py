@@ -31,7 +31,7 @@ def load(
         root: Folder of the data set.
         view: What makes a square of each image.
         seed: Seed of the view.
-        name: Name in the registry.
+        name: Name in the catalogue.
         title: Name to print.
 
     Raises:

@@ -15,7 +15,8 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from mnv3lib.data.base import DataNotFoundError, ImageDataset
-from mnv3lib.data.registry import dataset_card, list_datasets, load_dataset, places
+from mnv3lib.data.catalogue import dataset_card, list_datasets, places
+from mnv3lib.data.registry import load_dataset
 
 __all__ = ["CheckReport", "Problem", "check_dataset", "overview"]
 

@@ -30,7 +30,7 @@ class MaskFiles(ImageDataset):
         masks: One mask file for each image.
         classes: Names of the classes.
         numbers: Label (or ``VOID``) for each pixel value that masks may hold.
-        name: Name in the registry.
+        name: Name in the catalogue.
         title: Name to print.
     """
 
@@ -92,7 +92,7 @@ def load(
         root: Folder of the data set.
         view: Always None here.
         seed: Unused: nothing is random.
-        name: Name in the registry.
+        name: Name in the catalogue.
         title: Name to print.
         classes: Names of the classes; a mask's pixel value is the position.
         void: Pixel value of what belongs to no class.
