@@ -16,7 +16,7 @@ __all__ = ["dataset_card", "list_datasets", "places"]
 
 
 def list_datasets() -> list[str]:
-    """Names of the data sets that :func:`load_dataset` knows, sorted.
+    """Names of the data sets that :func:`mnv3lib.data.load_dataset` knows, sorted.
 
     Example:
         >>> "cifar10" in list_datasets()

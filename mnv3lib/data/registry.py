@@ -26,7 +26,7 @@ def load_dataset(
     """Loads one split of a data set.
 
     Args:
-        name: One of :func:`list_datasets`.
+        name: One of :func:`mnv3lib.data.list_datasets`.
         split: One of the card's splits, as `mnv3 data list` shows them.
         root: Where to look instead of in `MNV3_DATA`: the data set's own folder, or the one that
             holds it.
