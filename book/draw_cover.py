@@ -8,10 +8,10 @@ Writes cover-light.svg and cover-dark.svg into book/_static/, the same bytes on 
 from pathlib import Path
 
 import numpy as np
-from execute import write_atomically
 from matplotlib.axes import Axes
 
 from mnv3lib import count, create_model
+from mnv3lib.files import write_atomically
 from mnv3lib.plotting import TwinFigure, twin
 
 STATIC = Path(__file__).resolve().parent / "_static"
@@ -51,8 +51,8 @@ def cover() -> TwinFigure:
 
 def main() -> None:
     figure = cover()
-    write_atomically(STATIC / "cover-light.svg", figure.light)
-    write_atomically(STATIC / "cover-dark.svg", figure.dark)
+    write_atomically(STATIC / "cover-light.svg", figure.light.encode())
+    write_atomically(STATIC / "cover-dark.svg", figure.dark.encode())
     print(f"wrote {STATIC.name}/cover-light.svg and cover-dark.svg\n{figure}")
 
 

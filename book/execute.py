@@ -12,7 +12,6 @@ run and leaves the stored file as it was.
 
 import argparse
 import hashlib
-import os
 import sys
 import time
 from pathlib import Path
@@ -21,6 +20,8 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
+
+from mnv3lib.files import write_atomically
 
 BOOK = Path(__file__).resolve().parent
 TIMEOUT_S = 120  # a cell; the same limit as in _config.yml
@@ -46,7 +47,7 @@ def store(path: Path) -> bool:
     except (CellExecutionError, FileNotFoundError, ValueError) as error:
         print(f"\n{path.name}: {error}", file=sys.stderr)
         return False
-    write_atomically(path, nbformat.writes(notebook).rstrip("\n") + "\n")
+    write_atomically(path, (nbformat.writes(notebook).rstrip("\n") + "\n").encode())
     print(f"\r{path.name}: {len(notebook.cells)} cells, {time.perf_counter() - start:.0f} s")
     return True
 
@@ -105,13 +106,6 @@ def clean_code_cell(cell: NotebookNode) -> None:
             output.metadata = {k: v for k, v in output.metadata.items() if k in KEPT_METADATA}
         kept.append(output)
     cell.outputs = kept
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file in one step, so that an interruption leaves the old one whole."""
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_text(text, encoding="utf-8")
-    os.replace(draft, path)
 
 
 if __name__ == "__main__":

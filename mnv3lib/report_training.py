@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 __all__ = [
     "check_data",
     "check_text",
-    "datasets_data",
     "datasets_text",
     "recipes_data",
     "recipes_text",
@@ -61,11 +60,6 @@ def trained_text(trained: "Trained") -> str:
             repr(table(rows, ["metric", "value"], formats=["", "{:,.4g}"])),
         ]
     )
-
-
-def datasets_data(rows: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Data sets as they are listed."""
-    return rows
 
 
 def datasets_text(rows: list[dict[str, str]]) -> str:

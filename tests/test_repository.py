@@ -133,6 +133,7 @@ MAX_MODULE_LINES = 250
 ROOMS = (
     "paths",
     "files",
+    "names",
     "ops",
     "models",
     "heads",

@@ -55,6 +55,10 @@ def test_a_study_trains_every_cell_once(study_file, tmp_path, monkeypatch):
     again = run_study(study, "study", **where)
     assert again.metrics == run.metrics
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "work").rglob("*")} == before
+    # A cell that another recipe trained is refused, though it is finished.
+    changed = study.model_copy(update={"variants": {"without": {"train": {"epochs": 2}}}})
+    with pytest.raises(RecipeError, match="without was trained by another recipe"):
+        run_study(changed, "study", **where)
 
 
 @pytest.mark.parametrize("name", study_names())
@@ -116,4 +120,10 @@ def test_documented_accuracy_is_the_recorded_mean(recipe, run, variant):
     seeds = read_run(run).metrics["variants"][variant]["final"]
     assert len(seeds) >= 3
     mean = sum(seed["top1"] for seed in seeds) / len(seeds)
-    assert load_recipe(recipe).expected["top1"] == pytest.approx(mean, abs=5e-4)
+    assert load_recipe(recipe).expected["top1"] == pytest.approx(mean, abs=5e-5)
+
+
+def test_readme_tells_the_recorded_accuracy(repository):
+    (variant,) = read_run("emoji-small").metrics["variants"].values()
+    mean = sum(seed["top1"] for seed in variant["final"]) / len(variant["final"])
+    assert f"{100 * mean:.0f} % on unseen emoji" in (repository / "README.md").read_text()

@@ -170,13 +170,28 @@ def test_micro_batches_add_up_to_the_gradient_of_the_batch(root, tmp_path):
 
 
 def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(root, tmp_path):
-    changes = {"optimizer": {"name": "sgd", "lr": 1e20, "eps": 1.0}}
+    changes = {"optimizer": {"name": "sgd", "lr": 1e20}}
     recipe = load_recipe(str(write_recipe(tmp_path)), **changes)
     with pytest.raises(TrainingError, match=r"the loss is (nan|inf) at step \d of 9: lower"):
         train(recipe, out=tmp_path / "out", root=str(root))
-    _, progress = checkpoint.read_checkpoint(tmp_path / "out" / "checkpoint.safetensors")
+    parts, progress = checkpoint.read_checkpoint(tmp_path / "out" / "checkpoint.safetensors")
     assert progress["step"] < STEPS
     assert progress["epoch_losses"] or progress["history"]
+    assert all(bool(weight.isfinite().all()) for weight in parts["network"].values())
+
+
+def test_weights_that_are_no_numbers_are_not_saved(root, recipe_file, tmp_path, monkeypatch):
+    look = Loop._look
+
+    def spoil(loop, *arguments):
+        look(loop, *arguments)
+        if loop.step == 4:  # its loss was a number, and the update was not
+            next(loop.learner.network.parameters()).data[0] = float("nan")
+
+    monkeypatch.setattr(Loop, "_look", spoil)
+    with pytest.raises(TrainingError, match="a weight is no number after step 4: lower"):
+        train(load_recipe(str(recipe_file)), out=tmp_path, root=str(root))
+    assert checkpoint.read_checkpoint(tmp_path / "checkpoint.safetensors")[1]["step"] == 3
 
 
 def test_a_full_disk_keeps_the_last_checkpoint(root, recipe_file, tmp_path, monkeypatch):

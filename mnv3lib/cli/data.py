@@ -22,7 +22,7 @@ def list_command(root: Root = None, json: AsJson = False) -> None:
     from mnv3lib import report_training as report
     from mnv3lib.data.inspect import overview
 
-    print_result(json, overview(root), report.datasets_data, report.datasets_text)
+    print_result(json, overview(root), list, report.datasets_text)
 
 
 @app.command()

@@ -97,9 +97,11 @@ def study(
 
 def _command(recipe: str, seed: int, changes: list[str]) -> str:
     """What to type to repeat the run."""
-    processes = os.environ.get("WORLD_SIZE", "1")  # set by torchrun and accelerate launch
-    many = f"torchrun --nproc_per_node {processes} -m mnv3lib.cli"
-    words = ["mnv3" if processes == "1" else many, f"train --recipe {recipe} --seed {seed}"]
+    # Both are set by torchrun and accelerate launch.
+    processes, here = (int(os.environ.get(k, "1")) for k in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
+    machines = f"--nnodes {processes // here} " if processes > here else ""
+    many = f"torchrun {machines}--nproc_per_node {here} -m mnv3lib.cli"
+    words = ["mnv3" if processes == 1 else many, f"train --recipe {recipe} --seed {seed}"]
     return " ".join([*words, *(f"--set {shlex.quote(change)}" for change in changes)])
 
 

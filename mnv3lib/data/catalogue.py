@@ -5,11 +5,11 @@ of the one that the environment variable ``MNV3_DATA`` names, and last among wha
 ``mnv3 data download`` put into the user's cache. Taught in chapter 7 (training).
 """
 
-import difflib
 import os
 from pathlib import Path
 
 from mnv3lib.data.cards import CARDS, DatasetCard
+from mnv3lib.names import nearest_names
 from mnv3lib.paths import cache_dir
 
 __all__ = ["dataset_card", "list_datasets", "places"]
@@ -32,8 +32,7 @@ def dataset_card(name: str) -> DatasetCard:
         ValueError: Unknown name; the nearest ones are named.
     """
     if name not in CARDS:
-        nearest = difflib.get_close_matches(name, CARDS, n=3, cutoff=0.4) or list_datasets()
-        raise ValueError(f"unknown data set {name!r}; did you mean {' or '.join(nearest)}?")
+        raise ValueError(f"unknown data set {name!r}; did you mean {nearest_names(name, CARDS)}?")
     return CARDS[name]
 
 

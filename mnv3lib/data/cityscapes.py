@@ -42,16 +42,12 @@ TRAIN_IDS = dict.fromkeys(_LABEL_IDS, VOID) | {
 }
 
 
-def load(
-    split: str, *, root: Path, view: None = None, seed: int = 0, name: str, title: str
-) -> MaskFiles:
+def load(split: str, *, root: Path, name: str, title: str) -> MaskFiles:
     """Loads one split with its fine masks; the cities in alphabetical order.
 
     Args:
         split: ``"train"`` or ``"val"`` (the test masks are not published).
         root: Folder of the data set.
-        view: Always None here.
-        seed: Unused: nothing is random.
         name: Name in the catalogue.
         title: Name to print.
 

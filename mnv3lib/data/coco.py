@@ -101,8 +101,6 @@ def load(
     split: str,
     *,
     root: Path,
-    view: None = None,
-    seed: int = 0,
     name: str,
     title: str,
     annotations: str,
@@ -113,8 +111,6 @@ def load(
     Args:
         split: Name of the split.
         root: Folder of the data set.
-        view: Always None here.
-        seed: Unused: nothing is random.
         name: Name in the catalogue.
         title: Name to print.
         annotations: The JSON file relative to ``root``, with ``{split}`` in it.

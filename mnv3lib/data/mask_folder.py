@@ -78,8 +78,6 @@ def load(
     split: str,
     *,
     root: Path,
-    view: None = None,
-    seed: int = 0,
     name: str,
     title: str,
     classes: Sequence[str],
@@ -90,8 +88,6 @@ def load(
     Args:
         split: Name of the split's folder.
         root: Folder of the data set.
-        view: Always None here.
-        seed: Unused: nothing is random.
         name: Name in the catalogue.
         title: Name to print.
         classes: Names of the classes; a mask's pixel value is the position.

@@ -46,10 +46,10 @@ def load_dataset(
     """
     card = dataset_card(name)
     module = import_module(f"mnv3lib.data.{card.module}")
-    own = _own_arguments(card, module)
+    own = _own_arguments(card, module, view, seed)
     _check_request(card, split, view)
     _check_options(card, module, own, options)
-    arguments = {"view": view, "seed": seed, **own, **options}
+    arguments = {**own, **options}
     if card.shipped:
         return module.load(split, root=root, **arguments)
     failures: list[FileNotFoundError] = []
@@ -65,11 +65,13 @@ def load_dataset(
     raise DataNotFoundError(_missing(card, split, root, failures)) from failures[0]
 
 
-def _own_arguments(card: DatasetCard, module: ModuleType) -> dict[str, object]:
-    """What the card itself hands to a layout: name and title, where it takes them, and more."""
+def _own_arguments(
+    card: DatasetCard, module: ModuleType, view: View | None, seed: int
+) -> dict[str, object]:
+    """What is handed to a layout besides options: of the common arguments those that it takes."""
     taken = inspect.signature(module.load).parameters
-    names = {"name": card.name, "title": card.title}
-    return {**{key: value for key, value in names.items() if key in taken}, **card.fixed}
+    common = {"name": card.name, "title": card.title, "view": view, "seed": seed}
+    return {**{key: value for key, value in common.items() if key in taken}, **card.fixed}
 
 
 def _check_request(card: DatasetCard, split: str, view: View | None) -> None:
@@ -87,7 +89,7 @@ def _check_options(
     card: DatasetCard, module: ModuleType, own: dict[str, object], options: dict[str, object]
 ) -> None:
     """Holds the options of the caller against what the layout takes."""
-    taken = {"split", "root", "view", "seed", *own}
+    taken = {"split", "root", *own}
     allowed = [key for key in inspect.signature(module.load).parameters if key not in taken]
     unknown = sorted(set(options) - set(allowed))
     if unknown:

@@ -1,6 +1,5 @@
 """Networks by name: ``create_model``, ``list_models``, and the options that they take."""
 
-import difflib
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
@@ -10,6 +9,7 @@ from mnv3lib.models import efficientnet, mnasnet, mobilenet_v1, mobilenet_v2, mo
 from mnv3lib.models.builder import Network
 from mnv3lib.models.edits import remove_strides, without_squeeze_excite
 from mnv3lib.models.rows import NetworkSpec, Row, scale_rows
+from mnv3lib.names import nearest_names
 from mnv3lib.ops import InvertedResidual, add_drop_path
 
 __all__ = ["create_model", "list_models", "model_spec"]
@@ -41,8 +41,7 @@ def model_spec(
 ) -> NetworkSpec:
     """The table of a network, without building it; arguments as in :func:`create_model`."""
     if name not in _SPECS:
-        nearest = difflib.get_close_matches(name, _SPECS, n=3, cutoff=0.3) or list_models()
-        raise ValueError(f"unknown model {name!r}; did you mean {' or '.join(nearest)}?")
+        raise ValueError(f"unknown model {name!r}; did you mean {nearest_names(name, _SPECS)}?")
     spec = _SPECS[name]
     _check_options(name, spec, options)
     conventions = {key: value for key, value in options.items() if key in _CONVENTIONS}

@@ -13,7 +13,6 @@ So the example's 432^5 for five stages becomes 288^2 x 432^5 for MobileNetV2's s
 :func:`mnv3lib.search.distinct.count_networks` tells how many different networks these are.
 """
 
-import difflib
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -21,6 +20,7 @@ from mnv3lib.models.edits import remove_strides
 from mnv3lib.models.mnasnet import MNASNET_A1
 from mnv3lib.models.mobilenet_v3 import MOBILENET_V3_SMALL
 from mnv3lib.models.rows import HS, RE
+from mnv3lib.names import nearest_names
 from mnv3lib.search.space import Space
 from mnv3lib.search.stage import Point, Stage, StageOptions
 
@@ -106,6 +106,5 @@ def find_space(name: str) -> Space:
         ValueError: Unknown name; the nearest ones are named.
     """
     if name not in _SPACES:
-        nearest = difflib.get_close_matches(name, _SPACES, n=2, cutoff=0.3) or list_spaces()
-        raise ValueError(f"unknown space {name!r}; did you mean {' or '.join(nearest)}?")
+        raise ValueError(f"unknown space {name!r}; did you mean {nearest_names(name, _SPACES)}?")
     return _SPACES[name]

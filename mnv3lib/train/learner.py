@@ -122,6 +122,10 @@ class Learner:
         if self.average is not None:
             self.average.update_parameters(self.network)
 
+    def is_finite(self) -> bool:
+        """Whether all weights are numbers."""
+        return all(bool(weight.isfinite().all()) for weight in self.network.parameters())
+
     def state(self) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
         """All that later steps depend on: tensors by part and name, and numbers for JSON."""
         parts = {

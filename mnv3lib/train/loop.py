@@ -24,7 +24,7 @@ from mnv3lib.train.processes import Accelerator
 from mnv3lib.train.recipe import Recipe
 from mnv3lib.train.schedules import learning_rate
 from mnv3lib.train.stopping import StopNote, Stopped
-from mnv3lib.train.tasks import Task
+from mnv3lib.train.tasks import Metrics, Task
 
 __all__ = ["Loop", "TrainingError"]
 
@@ -56,6 +56,7 @@ class Loop:
         step: Steps taken.
         epoch_losses: Loss of each step of the unfinished epoch.
         history: One entry for each finished epoch: loss, learning rate, speed and metrics.
+        measured: The last evaluation of this process; None before the first.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Loop:
         self.step = 0
         self.epoch_losses: list[float] = []
         self.history: list[dict[str, Any]] = []
+        self.measured: Metrics | None = None
         self._seconds_before, self._start = 0.0, perf_counter()
 
     @property
@@ -113,9 +115,9 @@ class Loop:
                 self._close_epoch(epoch + 1, images / (perf_counter() - start))
                 on_epoch(self)
 
-    def evaluate(self) -> Any:
+    def evaluate(self) -> Metrics:
         """The task's metrics of the network, or of its average if there is one."""
-        return evaluate(
+        self.measured = evaluate(
             self.learner.evaluated,
             self._eval_set,
             self._task,
@@ -123,6 +125,7 @@ class Loop:
             workers=self.recipe.data.workers,
             memory_format=self.learner.layout,
         )
+        return self.measured
 
     def train_epoch(self, epoch: int, note: StopNote, on_step: Callable[["Loop"], object]) -> None:
         """Takes the steps that are left of an epoch."""
@@ -162,14 +165,18 @@ class Loop:
             if not math.isfinite(loss):
                 raise TrainingError(
                     f"the loss is {loss} at step {self.step - back} of "
-                    f"{self.plan.steps * self.recipe.train.epochs}: lower optimizer.lr "
-                    f"({self.recipe.optimizer.lr:g}), set optimizer.clip_norm, or train in fp32. "
-                    "The last checkpoint is from before"
+                    f"{self.plan.steps * self.recipe.train.epochs}: {self._advice()}"
                 )
         self.epoch_losses += losses
         if stop:
             self.save()
             raise Stopped(f"stopped after step {self.step}; --resume goes on from there")
+
+    def _advice(self) -> str:
+        return (
+            f"lower optimizer.lr ({self.recipe.optimizer.lr:g}), set optimizer.clip_norm, or train "
+            "in fp32. The last checkpoint is from before"
+        )
 
     def _close_epoch(self, number: int, images_per_s: float) -> None:
         """Writes an epoch into the history."""
@@ -187,7 +194,14 @@ class Loop:
         self.save()
 
     def save(self) -> None:
-        """Writes a checkpoint, on the first process only."""
+        """Writes a checkpoint, on the first process only.
+
+        Raises:
+            TrainingError: A weight is no number any more; the last checkpoint stays.
+            OSError: It could not be written; the last checkpoint stays.
+        """
+        if not self.learner.is_finite():
+            raise TrainingError(f"a weight is no number after step {self.step}: {self._advice()}")
         if self.checkpoint is None or not self.accelerator.is_main_process:
             return
         tensors, scaler = self.learner.state()
@@ -216,7 +230,7 @@ class Loop:
 
     def _identity(self) -> dict[str, Any]:
         """What a checkpoint must share with the run that resumes from it."""
-        return {"recipe": self.recipe.model_dump(mode="json"), "seed": self.seed}
+        return {"recipe": self.recipe.decisive(), "seed": self.seed}
 
 
 def _parts(wanted: int, processes: int) -> int:

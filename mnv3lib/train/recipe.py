@@ -209,3 +209,7 @@ class Recipe(Section):
     optimizer: Optimizer
     schedule: Schedule = Schedule()
     train: Training
+
+    def decisive(self) -> dict[str, Any]:
+        """What decides the result, ready for JSON: all but `source` and `expected`."""
+        return self.model_dump(mode="json", exclude={"source", "expected"})

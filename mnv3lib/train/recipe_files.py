@@ -5,7 +5,6 @@ example ``imagenet/mobilenet_v3_large_torchvision``. Unknown keys, wrong types a
 range are errors that name the key. Taught in chapter 7 (training).
 """
 
-import difflib
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from mnv3lib.names import nearest_names
 from mnv3lib.paths import data_root
 from mnv3lib.train.recipe import Recipe
 
@@ -53,9 +53,8 @@ def load_recipe(name: str, **changes: Mapping[str, Any]) -> Recipe:
     """
     path = Path(name) if name.endswith(".toml") else data_root() / "recipes" / f"{name}.toml"
     if not path.is_file():
-        nearest = difflib.get_close_matches(name, recipe_names(), n=3, cutoff=0.3)
         raise FileNotFoundError(
-            f"no recipe {name!r}; did you mean {' or '.join(nearest or recipe_names())}? "
+            f"no recipe {name!r}; did you mean {nearest_names(name, recipe_names())}? "
             "A file of your own needs its suffix .toml"
         )
     try:

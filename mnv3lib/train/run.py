@@ -164,7 +164,8 @@ def _run(loop: Loop, on_epoch: Callable[[dict[str, Any]], object] | None) -> Non
 
 
 def _result(loop: Loop) -> Trained:
-    measured = loop.evaluate()
+    # A run that is resumed after its last epoch has not measured yet.
+    measured = loop.measured or loop.evaluate()
     network = loop.learner.evaluated.eval()
     metrics, details = measured.compute(), measured.details()
     return Trained(network, loop.recipe, loop.classes, metrics, details, loop.history)

@@ -32,7 +32,8 @@ class StopNote:
     def take(self, number: int, frame: FrameType | None) -> None:
         """Notes the signal; the second one of a kind does what it does without us."""
         self.asked = True
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else 0)
+        default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+        signal.signal(number, default)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from mnv3lib.measure import count
 from mnv3lib.paths import data_root
 from mnv3lib.runs import RecordedRun, read_run, write_run
 from mnv3lib.train.recipe import Recipe, Section
-from mnv3lib.train.recipe_files import RecipeError, describe_problems, load_recipe
+from mnv3lib.train.recipe_files import RecipeError, describe_problems, load_recipe, parse_recipe
 from mnv3lib.train.run import load_trained, train
 
 __all__ = ["Study", "differences", "load_study", "run_study", "study_names"]
@@ -125,7 +125,10 @@ def run_study(
         path: Where to write the recorded run; ``data/runs/NAME.json`` if not given.
 
     Returns:
-        The recorded run.
+        The recorded run; its configuration holds the commits at which the cells were trained.
+
+    Raises:
+        RecipeError: A finished cell in `work` was trained by another recipe.
     """
     cells = [(variant, seed) for seed in study.seeds for variant in study.variants]
     arguments = [
@@ -134,12 +137,15 @@ def run_study(
     ]
     _train_all(arguments, jobs)
     runs = {cell: read_run("run", path=_folder(work, *cell) / "run.json") for cell in cells}
+    for (variant, _), run in runs.items():
+        _check_recipe(study, variant, run, work)
     metrics = {variant: _collect(study, variant, runs, work) for variant in study.variants}
     duration = sum(run.duration_s for run in runs.values())
     return write_run(
         name,
         command=f"mnv3 study {name} --work runs/{name}",
-        config=_without_folder(study),
+        # Cells may be older than this commit, which has only put them together.
+        config={**_without_folder(study), "commits": sorted({r.commit for r in runs.values()})},
         seeds=study.seeds,
         metrics={"variants": metrics, "differences": differences(metrics, study.differences)},
         started=min(datetime.fromisoformat(run.started) for run in runs.values()),
@@ -160,6 +166,15 @@ def _train_all(arguments: Iterable[tuple], jobs: int) -> None:
 def _train_one(recipe: Recipe, name: str, seed: int, out: Path, root: str | None) -> None:
     torch.set_num_threads(1)
     train(recipe, name=name, seed=seed, out=out, resume=True, root=root)
+
+
+def _check_recipe(study: Study, variant: str, run: RecordedRun, work: Path) -> None:
+    """Raises a RecipeError if a finished cell was trained by another recipe."""
+    if parse_recipe(run.config).decisive() != study.recipe_of(variant).decisive():
+        raise RecipeError(
+            f"{work / variant} was trained by another recipe than the study has now: "
+            "remove that folder, or choose another one for --work"
+        )
 
 
 def _folder(work: Path, variant: str, seed: int) -> Path:
