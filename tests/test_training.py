@@ -133,10 +133,11 @@ def test_two_processes_compute_what_one_does(root, tmp_path):
     assert recorded["command"].startswith("torchrun --nproc_per_node 2 ")
     weights, metrics = results(tmp_path / "two")
     expected_weights, expected = results(tmp_path / "one")
+    # The order of sums may differ; with two parts nothing else can.
     for key, value in expected["final"].items():
-        assert metrics["final"][key] == pytest.approx(value, rel=1e-3), key
+        assert metrics["final"][key] == pytest.approx(value, rel=1e-6), key
     for name, value in expected_weights.items():
-        torch.testing.assert_close(weights[name], value, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(weights[name], value, rtol=1e-6, atol=1e-7)
 
 
 def freeze_batch_norm(module):
