@@ -37,19 +37,27 @@ def list_models(pattern: str = "*") -> list[str]:
 
 
 def model_spec(
-    name: str, *, width_mult: float = 1.0, num_classes: int = 1000, **options: object
+    name: str | NetworkSpec,
+    *,
+    width_mult: float = 1.0,
+    num_classes: int = 1000,
+    **options: object,
 ) -> NetworkSpec:
     """The table of a network, without building it; arguments as in :func:`create_model`."""
-    if name not in _SPECS:
-        raise ValueError(f"unknown model {name!r}; did you mean {nearest_names(name, _SPECS)}?")
-    spec = _SPECS[name]
-    _check_options(name, spec, options)
+    spec = name if isinstance(name, NetworkSpec) else _find_spec(name)
+    _check_options(name if spec is not name else spec.family, spec, options)
     conventions = {key: value for key, value in options.items() if key in _CONVENTIONS}
     rows = mobilenet_v3.reduce_tail(_edited(spec.rows, options), options.get("tail", "full"))
     rows = scale_rows(rows, width_mult, options.get("width_rule", "paper"))
     if options.get("head_channels") is not None:
         rows = (*rows[:-2], replace(rows[-2], out=options["head_channels"]), rows[-1])
     return replace(spec, rows=rows, **conventions).with_classes(num_classes)
+
+
+def _find_spec(name: str) -> NetworkSpec:
+    if name not in _SPECS:
+        raise ValueError(f"unknown model {name!r}; did you mean {nearest_names(name, _SPECS)}?")
+    return _SPECS[name]
 
 
 def _edited(rows: tuple[Row, ...], options: dict[str, object]) -> tuple[Row, ...]:
@@ -73,7 +81,7 @@ def _check_options(name: str, spec: NetworkSpec, options: dict[str, object]) -> 
 
 
 def create_model(
-    name: str,
+    name: str | NetworkSpec,
     *,
     width_mult: float = 1.0,
     num_classes: int = 1000,
@@ -81,10 +89,10 @@ def create_model(
     generator: torch.Generator | None = None,
     **options: object,
 ) -> Network:
-    """Builds a network by name, with fresh weights.
+    """Builds a network, with fresh weights.
 
     Args:
-        name: One of :func:`list_models`.
+        name: One of :func:`list_models`, or a table of your own.
         width_mult: Width multiplier, above 0.
         num_classes: Classes of the last layer.
         drop_path: Stochastic depth while training, see :func:`mnv3lib.ops.add_drop_path`.

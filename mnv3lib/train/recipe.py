@@ -9,6 +9,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mnv3lib.models import NetworkSpec
+from mnv3lib.models.tables import from_table
+
 __all__ = [
     "Augmentation",
     "Data",
@@ -38,8 +41,9 @@ class Model(Section):
     """The network: arguments of :func:`mnv3lib.models.registry.create_model`.
 
     Attributes:
-        name: Name of the network.
+        name: Name of the network; with a table, what to call it.
         width_mult: Width multiplier.
+        table: A network without a registered name, see :func:`mnv3lib.models.tables.to_table`.
 
     Any further key is an option of that network, such as ``removed_strides`` or ``drop_path``.
     """
@@ -47,6 +51,12 @@ class Model(Section):
     model_config = ConfigDict(extra="allow")
     name: str
     width_mult: Positive = 1.0
+    table: dict[str, Any] | None = None
+
+    @property
+    def network(self) -> str | NetworkSpec:
+        """What :func:`mnv3lib.models.registry.create_model` builds: the table, else the name."""
+        return self.name if self.table is None else from_table(self.table)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -67,6 +77,9 @@ class Data(Section):
             sets in memory, whose images have one size.
         interpolation: ``"bilinear"``, ``"bicubic"``, or ``"random"`` of the two.
         subset: Train on that many images only, chosen once for all seeds.
+        held_out: Take that many images from the training split, once for all seeds, and evaluate
+            on these instead of on `eval_split`: what is chosen by looking at the results, as
+            networks are in a search, must not be chosen on the test images.
         mean: Mean of each channel of images in [0, 1], subtracted.
         std: Standard deviation of each channel, divided by.
         workers: Processes that load images; 0 loads in the training process.
@@ -81,6 +94,7 @@ class Data(Section):
     crop_area: Pair | None = None
     interpolation: Literal["bilinear", "bicubic", "random"] = "bilinear"
     subset: Count | None = None
+    held_out: Count | None = None
     mean: Triple = (0.485, 0.456, 0.406)
     std: Triple = (0.229, 0.224, 0.225)
     workers: Annotated[int, Field(ge=0)] = 0

@@ -14,6 +14,8 @@ from typing import Any
 from torch import nn
 from tqdm import tqdm
 
+from mnv3lib.data import ImageDataset
+from mnv3lib.data.part import Part, held_out_indices
 from mnv3lib.runs import write_run
 from mnv3lib.train.checkpoint import read_checkpoint, write_checkpoint
 from mnv3lib.train.evaluate import evaluate
@@ -24,7 +26,7 @@ from mnv3lib.train.recipe_files import parse_recipe
 from mnv3lib.train.stopping import noting_signals
 from mnv3lib.train.tasks import TASKS
 
-__all__ = ["Trained", "evaluate_trained", "load_trained", "train"]
+__all__ = ["Trained", "evaluate_trained", "load_images", "load_trained", "train"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ def train(
     out: Path | None = None,
     resume: bool = False,
     root: str | None = None,
+    images: tuple[ImageDataset, ImageDataset] | None = None,
     on_epoch: Callable[[dict[str, Any]], object] | None = None,
 ) -> Trained:
     """Trains a network.
@@ -70,6 +73,8 @@ def train(
         out: Folder for checkpoint, weights and recorded run; without one nothing is written.
         resume: Go on from the checkpoint in `out` if there is one.
         root: Where the data lie; see :func:`mnv3lib.data.load_dataset`.
+        images: What to train on and to evaluate on, if it is loaded already or your own; see
+            :func:`load_images`.
         on_epoch: Called on the first process with each new entry of the history.
 
     Returns:
@@ -85,7 +90,11 @@ def train(
     checkpoint = None if out is None else out / "checkpoint.safetensors"
     if checkpoint is not None and checkpoint.exists() and not resume:
         raise FileExistsError(f"{out} already holds a run: resume it, or choose another folder")
-    loop = _open_loop(recipe, seed, checkpoint, root)
+    train_set, eval_set = images or load_images(recipe, seed=seed, root=root)
+    task = TASKS[recipe.task](recipe, train_set.classes)
+    loop = Loop(
+        recipe, task, train_set, eval_set, make_accelerator(), seed=seed, checkpoint=checkpoint
+    )
     if checkpoint is not None and checkpoint.exists():
         loop.resume()
     _run(loop, on_epoch)
@@ -93,6 +102,30 @@ def train(
     if out is not None and loop.accelerator.is_main_process:
         _keep(result, loop, name, command, out)
     return result
+
+
+def load_images(
+    recipe: Recipe, *, seed: int = 0, root: str | None = None
+) -> tuple[ImageDataset, ImageDataset]:
+    """Loads what a recipe trains on and what it evaluates on.
+
+    Args:
+        recipe: The recipe.
+        seed: Decides what is random in the images to train on. Whatever is random in those to
+            evaluate on is the same for all seeds.
+        root: Where the data lie; see :func:`mnv3lib.data.load_dataset`.
+
+    Raises:
+        FileNotFoundError: The data are not there.
+        ValueError: The recipe does not fit the data.
+    """
+    data, load = recipe.data, TASKS[recipe.task].load
+    train_set = load(data, data.train_split, train=True, seed=seed, root=root)
+    if data.held_out is None:
+        return train_set, load(data, data.eval_split, train=False, seed=0, root=root)
+    kept, aside = held_out_indices(len(train_set), data.held_out)
+    whole = load(data, data.train_split, train=False, seed=0, root=root)
+    return Part(train_set, kept), Part(whole, aside)
 
 
 def load_trained(path: Path) -> Trained:
@@ -131,18 +164,6 @@ def evaluate_trained(
     task = kind(recipe, trained.classes)
     measured = evaluate(network, dataset, task, accelerator, workers=recipe.data.workers)
     return replace(trained, metrics=measured.compute(), details=measured.details())
-
-
-def _open_loop(recipe: Recipe, seed: int, checkpoint: Path | None, root: str | None) -> Loop:
-    """Loads data, builds the task and the loop."""
-    accelerator = make_accelerator()
-    kind = TASKS[recipe.task]
-    data = recipe.data
-    train_set = kind.load(data, data.train_split, train=True, seed=seed, root=root)
-    # Whatever is random in the images to evaluate on is the same for all seeds.
-    eval_set = kind.load(data, data.eval_split, train=False, seed=0, root=root)
-    task = kind(recipe, train_set.classes)
-    return Loop(recipe, task, train_set, eval_set, accelerator, seed=seed, checkpoint=checkpoint)
 
 
 def _run(loop: Loop, on_epoch: Callable[[dict[str, Any]], object] | None) -> None:

@@ -86,7 +86,7 @@ class Classification:
     def build_network(self, generator: torch.Generator | None = None) -> nn.Module:
         """The recipe's network, ending in one logit a class."""
         return create_model(
-            self._model.name,
+            self._model.network,
             width_mult=self._model.width_mult,
             num_classes=self._num_classes,
             generator=generator,
