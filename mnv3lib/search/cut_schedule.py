@@ -16,7 +16,16 @@ __all__ = ["CutSchedule", "UnreachableError"]
 
 
 class UnreachableError(ValueError):
-    """The target latency cannot be reached."""
+    """The target latency cannot be reached.
+
+    Attributes:
+        reached: How far a run came, a :class:`mnv3lib.search.adaptation.Adaptation`; None if it
+            was refused at its start.
+    """
+
+    def __init__(self, message: str, reached: object = None) -> None:
+        super().__init__(message)
+        self.reached = reached
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def table_latency_at(table: LatencyTable, resolution: int) -> Callable[[NetworkS
         return place_row(place, conventions, weights=False)
 
     def latency_ms(spec: NetworkSpec) -> float:
-        conventions = replace(spec, rows=(), stages=())
+        conventions = replace(spec, rows=(), stages=(), source="")
         places = row_places(spec, resolution)
         return table.predict_rows([placed(place, conventions) for place in places])
 

@@ -26,12 +26,21 @@ from mnv3lib.models import NetworkSpec
 from mnv3lib.models.rows import BneckRow, PoolRow, SeparableRow
 from mnv3lib.search.row_places import RowPlace, row_places
 
-__all__ = ["Group", "WidthGrid", "keeps_structure", "shrink", "width_grid", "width_groups"]
+__all__ = [
+    "Group",
+    "WidthGrid",
+    "keeps_structure",
+    "shrink",
+    "width_grid",
+    "width_groups",
+    "with_width",
+]
 
 WidthGrid = tuple[tuple[int, ...], ...]
 """For each group of a table the widths that it may take, from the widest."""
 
 _IMAGE = 0  # the first map: nobody's to shrink
+_ADAPTED = ", with widths adapted"
 
 
 @dataclass(frozen=True)
@@ -148,7 +157,8 @@ def with_width(spec: NetworkSpec, group: Group, width: int) -> NetworkSpec:
     rows = list(spec.rows)
     for index, column in group.cells:
         rows[index] = replace(rows[index], **{column: width})
-    return replace(spec, rows=tuple(rows))
+    source = spec.source.removesuffix(_ADAPTED) + _ADAPTED
+    return replace(spec, rows=tuple(rows), source=source)
 
 
 def keeps_structure(spec: NetworkSpec, other: NetworkSpec) -> bool:
