@@ -73,9 +73,10 @@ class Reinforce:
         learning_rate: Step of Adam. NASNet has 0.00035, as we recall, for some ten thousand
             networks; ours is larger, for some hundreds.
         entropy_weight: What a nat of entropy is worth in units of the reward; NASNet has 0.00001,
-            as we recall.
+            as we recall. Ours is a tenth of the spread of rewards on which we tried it: with less,
+            the controller settles on the first good point.
         baseline_decay: What stays of the moving average from batch to batch; NASNet has 0.95, as
-            we recall.
+            we recall. Ours is smaller: in 30 batches, a slow average lags behind.
         hidden: Units of the controller.
 
     Attributes:
@@ -92,8 +93,8 @@ class Reinforce:
         space: Space,
         seed: int,
         *,
-        learning_rate: float = 0.01,
-        entropy_weight: float = 1e-4,
+        learning_rate: float = 0.005,
+        entropy_weight: float = 2e-3,
         baseline_decay: float = 0.8,
         hidden: int = 100,
     ) -> None:

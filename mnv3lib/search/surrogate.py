@@ -1,6 +1,6 @@
 """A surrogate: from a few hundred trained networks to the accuracy of all others (chapter 8).
 
-No one trains each of 4,096 networks to compare searchers. The accuracy of a network is close to a
+No one trains every network of a space to compare searchers. The accuracy of a network is close to a
 sum: what each option adds by itself (*main effects*), and what two options add by being together
 (*interactions*). Ridge regression finds both from the networks that were trained:
 
