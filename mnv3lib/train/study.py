@@ -6,18 +6,16 @@ own in its own folder, so a study that is interrupted goes on where it stopped; 
 recorded run. Taught in chapter 7 (training).
 """
 
-import multiprocessing
 import tomllib
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import torch
 from pydantic import Field, ValidationError
 from tqdm import tqdm
 
+from mnv3lib.executors import Processes
 from mnv3lib.measure import count
 from mnv3lib.paths import data_root
 from mnv3lib.runs import RecordedRun, read_run, write_run
@@ -129,6 +127,10 @@ def run_study(
 
     Raises:
         RecipeError: A finished cell in `work` was trained by another recipe.
+        ValueError: Fewer than one job.
+        WorkerDiedError: A process that trains has died again and again, see
+            :class:`mnv3lib.executors.WorkerDiedError`. What is finished stays, and the next call
+            goes on from there.
     """
     cells = [(variant, seed) for seed in study.seeds for variant in study.variants]
     arguments = [
@@ -157,14 +159,13 @@ def run_study(
 def _train_all(arguments: Iterable[tuple], jobs: int) -> None:
     """Trains what is not finished yet, a few at a time."""
     waiting = [row for row in arguments if not (row[3] / "run.json").is_file()]
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        started = [pool.submit(_train_one, *row) for row in waiting]
-        for done in tqdm(as_completed(started), "runs", total=len(started), disable=None):
-            done.result()
+    results = Processes(jobs).map(_train_one, waiting)
+    for _ in tqdm(results, "runs", total=len(waiting), disable=None):
+        pass  # each run is in its folder
 
 
-def _train_one(recipe: Recipe, name: str, seed: int, out: Path, root: str | None) -> None:
-    torch.set_num_threads(1)
+def _train_one(row: tuple[Recipe, str, int, Path, str | None]) -> None:
+    recipe, name, seed, out, root = row
     train(recipe, name=name, seed=seed, out=out, resume=True, root=root)
 
 
