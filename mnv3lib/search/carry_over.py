@@ -65,7 +65,7 @@ def carry_over(network: Network, group: Group, width: int, keep: Keep = "truncat
             largest norm, in their old order; of equal ones the first.
 
     Returns:
-        The network of the shrunk table, on the same device and in the same mode.
+        The network of the shrunk table, on the same device and in the same mode and precision.
 
     Raises:
         ValueError: A rule of another name, or a width that the group cannot shrink to.
@@ -74,14 +74,14 @@ def carry_over(network: Network, group: Group, width: int, keep: Keep = "truncat
         raise ValueError(f"unknown rule {keep!r}; choose one of {', '.join(map(repr, _KEEP))}")
     spec = shrink(network.spec, group, width)
     state = network.state_dict()
-    smaller = Network(spec, generator=torch.Generator())
+    like = next(network.parameters())
+    smaller = Network(spec, generator=torch.Generator()).to(like.device, like.dtype)
     sizes = {name: tensor.shape for name, tensor in smaller.state_dict().items()}
     kept = dict.fromkeys(group.cells, _KEEP[keep](filter_norms(network, group), width))
     kept |= _kept_squeezed(state, sizes, _KEEP[keep])
     carried = {name: _cut(name, tensor, network, kept) for name, tensor in state.items()}
     smaller.load_state_dict(carried)
-    device = next(network.parameters()).device
-    return smaller.to(device).train(network.training)
+    return smaller.train(network.training)
 
 
 def filter_norms(network: Network, group: Group) -> Tensor:
