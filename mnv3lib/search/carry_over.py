@@ -61,8 +61,8 @@ def carry_over(network: Network, group: Group, width: int, keep: Keep = "truncat
         network: The network before; it is left as it was.
         group: One of the groups of its table.
         width: The new width, in channels.
-        keep: ``"truncation"``: the first channels stay. ``"l2"``: those whose filters have the
-            largest norm, in their old order; of equal ones the first.
+        keep: With ``"truncation"`` the first channels stay, with ``"l2"`` those whose filters
+            have the largest norm, in their old order; of equal ones the first.
 
     Returns:
         The network of the shrunk table, on the same device and in the same mode and precision.

@@ -24,7 +24,9 @@ __all__ = ["macs_at", "place_row", "table_latency_at"]
 
 
 def macs_at(resolution: int = 224) -> Callable[[NetworkSpec], int]:
-    """A function that counts the multiply-adds of tables, as :func:`mnv3lib.count` does.
+    """A function that counts multiply-adds, as :func:`mnv3lib.measure.counting.count` does.
+
+    It takes tables and needs no network.
 
     Args:
         resolution: Side of the square image in pixels.
