@@ -5,6 +5,7 @@ error and the exit status are the same for all.
 """
 
 import argparse
+import inspect
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,7 +21,7 @@ def record_from_command_line(
     *,
     module: str,
     summary: str,
-    options: Mapping[str, Any],
+    options: Mapping[str, Any] | None = None,
     describe: Callable[[RecordedRun], str],
     arguments: list[str] | None = None,
 ) -> int:
@@ -30,7 +31,8 @@ def record_from_command_line(
         record: Measures and writes the run; called with the file and the options.
         module: Name of the module, as it is typed.
         summary: What it does, in a line.
-        options: Default of each option by name. A list takes several words.
+        options: Default of each option by name. A list takes several words. All keyword arguments
+            of `record` and their defaults when not given.
         describe: The run in words, to print.
         arguments: The words after the command; the process's own when not given.
 
@@ -39,7 +41,7 @@ def record_from_command_line(
     """
     parser = argparse.ArgumentParser(prog=f"python -m {module}", description=summary)
     parser.add_argument("--out", type=Path, required=True, help="a file in data/runs")
-    for name, default in options.items():
+    for name, default in (options or _defaults(record)).items():
         many = isinstance(default, list)
         kind = type(default[0] if many else default)
         parser.add_argument(
@@ -53,3 +55,9 @@ def record_from_command_line(
         return 2
     print(describe(run))
     return 0
+
+
+def _defaults(record: Callable[..., RecordedRun]) -> dict[str, Any]:
+    """Default of each keyword argument by name."""
+    arguments = inspect.signature(record).parameters.values()
+    return {a.name: a.default for a in arguments if a.kind is a.KEYWORD_ONLY}

@@ -97,14 +97,14 @@ def test_only_a_pooled_shortcut_crosses_a_stride():
     assert spec_of(MNASNET, identity).rows[4] == BneckRow(5, 72, 24, True, RE, 2)
 
 
-def test_the_small_space_keeps_stem_and_head_of_small():
+def test_the_small_space_keeps_stem_and_head_of_half_of_small():
     spec = spec_of(SMALL_32, SMALL_32.point([0] * 18))
-    rows = MOBILENET_V3_SMALL.rows
+    rows = scale_rows(MOBILENET_V3_SMALL.rows, 0.5)
     assert spec.rows[:2] == (replace(rows[0], stride=1), rows[1])
     assert spec.rows[-4:] == rows[-4:]
     assert spec.rows[2:4] == (
-        BneckRow(3, 48, 24, False, RE, 2),
-        BneckRow(3, 72, 32, False, HS, 2),
+        BneckRow(3, 24, 8, False, RE, 2),
+        BneckRow(3, 24, 16, False, HS, 2),
     )
     assert Network(spec).min_resolution == 16
 

@@ -66,9 +66,9 @@ def test_five_stages_are_the_papers_example():
     assert five.cardinality**3 == 432**15  # three layers a stage that choose by themselves
 
 
-def test_the_small_space_has_a_few_thousand_points():
-    assert SMALL_32.stage_cardinalities == (8, 32, 16)
-    assert SMALL_32.cardinality == 4096
+def test_the_small_space_has_some_thousand_points():
+    assert SMALL_32.stage_cardinalities == (16, 48, 16)
+    assert SMALL_32.cardinality == 12_288
 
 
 def test_widths_are_shares_of_mobilenet_v2_but_for_the_one_of_a1():

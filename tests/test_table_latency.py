@@ -68,9 +68,9 @@ def test_parameters_add_up_for_any_point(space):
 
 
 def test_a_cell_for_each_combination(small_cost):
-    # Two widths may come before the third stage, and two before the head.
-    assert len(small_cost.cells) == 8 + 32 + 2 * 16 + 2
-    assert small_cost.starts.tolist() == [0, 8, 40, 72]
+    # Two widths may come before each stage but the first, and before the head.
+    assert len(small_cost.cells) == 16 + 2 * 48 + 2 * 16 + 2
+    assert small_cost.starts.tolist() == [0, 16, 112, 144]
 
 
 def test_predictions_are_those_of_the_table(mixed_table):

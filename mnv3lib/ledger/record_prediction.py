@@ -15,13 +15,11 @@ rows for ExecuTorch, is kept on disk and not repeated.
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mnv3lib.measure.latency_table import LatencyTable
-from mnv3lib.measure.prediction import PredictionReport
+from mnv3lib.measure.prediction import judge_table
 from mnv3lib.measure.row_latency import measure_table
 from mnv3lib.models import Network, create_model
 from mnv3lib.recorder import record_from_command_line
@@ -118,41 +116,6 @@ def record(
         duration_s=time.perf_counter() - start,
         path=out,
     )
-
-
-def judge_table(
-    table: LatencyTable,
-    networks: Mapping[str, tuple[Network, int]],
-    measured_ms: Mapping[str, float],
-    calibrating: Sequence[str],
-) -> dict[str, object]:
-    """Calibrates a table on some networks and judges it on the others.
-
-    Args:
-        table: A table that has not been calibrated.
-        networks: (network, resolution) by name.
-        measured_ms: Latency of each.
-        calibrating: Names of those that fit the factor.
-
-    Returns:
-        ``raw`` and ``calibrated`` reports of the others, the names and the factor of the
-        calibration, and the calibrated table.
-    """
-    raw_ms = {name: table.predict(*network) for name, network in networks.items()}
-    fitted = table.calibrated(
-        [raw_ms[name] for name in calibrating], [measured_ms[name] for name in calibrating]
-    )
-    judged = [name for name in networks if name not in calibrating]
-    measured = {name: measured_ms[name] for name in judged}
-    raw = PredictionReport({name: raw_ms[name] for name in judged}, measured)
-    scaled = {name: fitted.scale * raw_ms[name] for name in judged}
-    return {
-        "raw": raw.to_dict(),
-        "calibrated": PredictionReport(scaled, measured).to_dict(),
-        "calibrating": list(calibrating),
-        "scale": fitted.scale,
-        "table": asdict(fitted),
-    }
 
 
 def _describe(run: RecordedRun) -> str:

@@ -1,11 +1,14 @@
 """How well a latency table predicts: predicted against measured (chapter 6)."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
+from torch import nn
 
-__all__ = ["PredictionReport"]
+from mnv3lib.measure.latency_table import LatencyTable
+
+__all__ = ["PredictionReport", "judge_table"]
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,41 @@ class PredictionReport:
             "median_error": self.median_error,
             "largest_error": self.largest_error,
         }
+
+
+def judge_table(
+    table: LatencyTable,
+    networks: Mapping[str, tuple[nn.Module, int]],
+    measured_ms: Mapping[str, float],
+    calibrating: Sequence[str],
+) -> dict[str, object]:
+    """Calibrates a table on some networks and judges it on the others.
+
+    Args:
+        table: A table that has not been calibrated.
+        networks: (network, resolution in pixels) by name.
+        measured_ms: Latency of each.
+        calibrating: Names of those that fit the factor.
+
+    Returns:
+        ``raw`` and ``calibrated`` reports of the others, the names and the factor of the
+        calibration, and the calibrated table.
+    """
+    raw_ms = {name: table.predict(*network) for name, network in networks.items()}
+    fitted = table.calibrated(
+        [raw_ms[name] for name in calibrating], [measured_ms[name] for name in calibrating]
+    )
+    judged = [name for name in networks if name not in calibrating]
+    measured = {name: measured_ms[name] for name in judged}
+    raw = PredictionReport({name: raw_ms[name] for name in judged}, measured)
+    scaled = {name: fitted.scale * raw_ms[name] for name in judged}
+    return {
+        "raw": raw.to_dict(),
+        "calibrated": PredictionReport(scaled, measured).to_dict(),
+        "calibrating": list(calibrating),
+        "scale": fitted.scale,
+        "table": asdict(fitted),
+    }
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:

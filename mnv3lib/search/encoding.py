@@ -154,7 +154,7 @@ def from_ranks(space: Space, numbers: Tensor) -> Tensor:
         >>> from mnv3lib.search import SMALL_32
         >>> every = from_ranks(SMALL_32, torch.arange(SMALL_32.cardinality))
         >>> every.shape
-        torch.Size([4096, 18])
+        torch.Size([12288, 18])
     """
     places = _place_values(space)
     outside = (numbers < 0) | (numbers >= space.cardinality)

@@ -14,11 +14,9 @@ So the example's 432^5 for five stages becomes 288^2 x 432^5 for MobileNetV2's s
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 
-from mnv3lib.models.edits import remove_strides
+from mnv3lib.models import model_spec
 from mnv3lib.models.mnasnet import MNASNET_A1
-from mnv3lib.models.mobilenet_v3 import MOBILENET_V3_SMALL
 from mnv3lib.models.rows import HS, RE
 from mnv3lib.names import nearest_names
 from mnv3lib.search.space import Space
@@ -71,22 +69,23 @@ MNASNET_A1_POINT: Point = (  # arXiv 1807.11626, figure 7
     Stage("mbconv6", 3, False, "identity", 320, 1),
 )
 
-# A stage for each map size of MobileNetV3-Small at 32 pixels with the first stride removed. On the
-# last maps, 2 x 2 pixels, a kernel of 5 would see nothing that one of 3 does not.
+# A stage for each map size of half of MobileNetV3-Small at 32 pixels with a stride removed. On the
+# last maps, 2 x 2 pixels, a kernel of 5 would see nothing that one of 3 does not. The widths reach
+# down to where they hurt: among networks that are all wide enough there is nothing to trade.
 SMALL_32 = Space(
     name="small_32",
     source="our own, around arXiv 1905.02244 (final version), Table 2",
-    base=replace(MOBILENET_V3_SMALL, rows=remove_strides(MOBILENET_V3_SMALL.rows, 1)),
+    base=model_spec("mobilenet_v3_small", width_mult=0.5, removed_strides=1),
     kept_top=2,     # the first convolution (32 x 32) and the first block (to 16 x 16)
     kept_bottom=4,  # 1x1 convolution, pooling, two dense layers
     stages=(
         #            op                      kernel  SE      skip           filters   layers
-        StageOptions(("mbconv3", "mbconv6"), (3, 5), (False,), ("identity",), (24,),    (1, 2),
-                     stride=2, act=RE),  # 16 x 16 x 16
-        StageOptions(("mbconv3", "mbconv6"), (3, 5), NO_YES,   ("identity",), (32, 48), (3, 5),
-                     stride=2, act=HS),  # 8 x 8 x 24
-        StageOptions(("mbconv3", "mbconv6"), (3,),   NO_YES,   ("identity",), (64, 96), (2, 3),
-                     stride=2, act=HS),  # 4 x 4 x 32 or 48
+        StageOptions(("mbconv3", "mbconv6"), (3, 5), (False,), ("identity",), (8, 16),  (1, 2),
+                     stride=2, act=RE),  # 16 x 16 x 8
+        StageOptions(("mbconv3", "mbconv6"), (3, 5), NO_YES,   ("identity",), (16, 32), (1, 2, 3),
+                     stride=2, act=HS),  # 8 x 8 x 8 or 16
+        StageOptions(("mbconv3", "mbconv6"), (3,),   NO_YES,   ("identity",), (32, 64), (1, 2),
+                     stride=2, act=HS),  # 4 x 4 x 16 or 32
     ),
 )
 # fmt: on
