@@ -37,7 +37,7 @@ $(READY):
 	@echo "Installing the tested versions into .venv (minutes the first time)"
 	@.venv/bin/python -c '' 2>/dev/null && grep -qsF '$(CURDIR)/.venv' .venv/bin/activate \
 	  || $(PYTHON) -m venv --clear .venv
-	$(RUN) pip install --quiet --editable ".[book,test,deploy,train]" --constraint constraints.txt
+	$(RUN) pip install --quiet --editable ".[book,test,deploy,train,ray]" --constraint constraints.txt
 	@rm -f .venv/.ready-* && touch $@
 
 book: $(READY)
@@ -59,7 +59,7 @@ lint: $(READY)
 	$(RUN) ruff format --check .
 
 unit: $(READY)
-	$(RUN) pytest -n $(JOBS) -m "not book"
+	$(RUN) pytest -n $(JOBS) --dist loadfile -m "not book"
 
 nbval: $(READY)
 	$(RUN) pytest -n $(JOBS) --dist loadfile -p tests.nbval_patience \

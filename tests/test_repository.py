@@ -121,8 +121,8 @@ def test_constraints_are_sorted():
 def test_conda_environment_installs_the_same():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     (pip,) = [row["pip"] for row in environment["dependencies"] if isinstance(row, dict)]
-    assert pip == ["-c constraints.txt", "-e .[book,test,deploy,train]"]
-    assert ".[book,test,deploy,train]" in (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert pip == ["-c constraints.txt", "-e .[book,test,deploy,train,ray]"]
+    assert ".[book,test,deploy,train,ray]" in (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
 # --- the package -------------------------------------------------------------------------------
@@ -134,6 +134,7 @@ ROOMS = (
     "paths",
     "files",
     "names",
+    "executors",
     "ops",
     "models",
     "heads",

@@ -4,7 +4,7 @@ How, and why so: see :mod:`mnv3lib.measure.latency_table`.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -31,6 +31,7 @@ def measure_table(
     runtime: str = "eager",
     threads: int = 1,
     *,
+    more_rows: Sequence[PlacedRow] = (),
     rounds: int = 30,
     warmup: int = 2,
     seed: int = 0,
@@ -42,6 +43,7 @@ def measure_table(
         networks: (network, resolution in pixels) by name; timed in deploy form.
         runtime: ``"eager"``, ``"onnxruntime"`` or ``"executorch"``.
         threads: Threads to compute with.
+        more_rows: Rows in deploy form that none of the networks has, to be timed with theirs.
         rounds: Timed rounds.
         warmup: Rounds before those.
         seed: Seed of the inputs and of the order.
@@ -60,6 +62,7 @@ def measure_table(
     found = find_runtime(runtime)
     with found.threads(check_threads(threads)):
         rows = [row for model, side in networks.values() for row in deployed_rows(model, side)]
+        rows += more_rows
         calls = _bind_rows(rows, runtime, threads, seed)
         for name, (model, side) in networks.items():
             calls[_NETWORK + name] = _bind(deploy(model), image(side, seed=seed), runtime, threads)

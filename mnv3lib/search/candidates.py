@@ -30,7 +30,7 @@ from mnv3lib.train.recipe import Recipe
 from mnv3lib.train.recipe_files import parse_recipe
 from mnv3lib.train.run import load_images, train
 
-__all__ = ["ShortTraining", "TrainedCandidates", "recipe_of"]
+__all__ = ["ShortTraining", "TrainedCandidates", "recipe_of", "shared_images"]
 
 
 class Item(NamedTuple):
@@ -142,13 +142,24 @@ class TrainedCandidates:
         return Evaluation(accuracies.mean(1), self._latency(codes))
 
 
-def _train_one(item: Item) -> None:
-    """Trains one candidate and writes down how good it became."""
-    images = _images(item.recipe.model_dump_json(), item.seed, item.root)
-    trained = train(recipe_of(item.recipe, item.spec), seed=item.seed, images=images)
-    write_atomically(item.file, json.dumps(trained.metrics).encode())
+def shared_images(recipe: Recipe, seed: int, root: str | None) -> tuple[ImageDataset, ImageDataset]:
+    """What a recipe trains on and what it evaluates on, loaded once for many short trainings.
+
+    Args:
+        recipe: The recipe.
+        seed: Decides what is random in the images; a process keeps those of one seed at a time.
+        root: Where the data lie; see :func:`mnv3lib.data.load_dataset`.
+    """
+    return _images(recipe.model_dump_json(), seed, root)
 
 
-@lru_cache(maxsize=1)  # one worker trains many candidates on the same images
+@lru_cache(maxsize=1)
 def _images(recipe: str, seed: int, root: str | None) -> tuple[ImageDataset, ImageDataset]:
     return load_images(parse_recipe(json.loads(recipe)), seed=seed, root=root)
+
+
+def _train_one(item: Item) -> None:
+    """Trains one candidate and writes down how good it became."""
+    images = shared_images(item.recipe, item.seed, item.root)
+    trained = train(recipe_of(item.recipe, item.spec), seed=item.seed, images=images)
+    write_atomically(item.file, json.dumps(trained.metrics).encode())

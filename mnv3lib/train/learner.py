@@ -38,6 +38,7 @@ class Learner:
         accelerator: Processes and devices.
         parts: Micro-batches a step, over all processes.
         seed: Decides all that is random.
+        start: A network whose weights to begin with; fresh ones if None.
 
     Attributes:
         network: The network, not wrapped.
@@ -46,13 +47,22 @@ class Learner:
     """
 
     def __init__(
-        self, recipe: Recipe, task: Task, accelerator: Accelerator, *, parts: int, seed: int
+        self,
+        recipe: Recipe,
+        task: Task,
+        accelerator: Accelerator,
+        *,
+        parts: int,
+        seed: int,
+        start: nn.Module | None = None,
     ) -> None:
         settings = recipe.train
         self._recipe, self._task, self._accelerator = recipe, task, accelerator
         self._seed = seed
         self.layout = torch.channels_last if settings.channels_last else torch.contiguous_format
         fresh = task.build_network(generator_for(seed, _WEIGHTS))
+        if start is not None:
+            fresh.load_state_dict(start.state_dict())
         self.network = fresh.to(accelerator.device, memory_format=self.layout)
         self._wrapped: nn.Module = accelerator.prepare_model(self.network)
         self.optimizer = make_optimizer(self.network, recipe.optimizer)

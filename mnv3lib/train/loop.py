@@ -13,7 +13,7 @@ from time import perf_counter
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mnv3lib.data.base import ImageDataset
 from mnv3lib.train.checkpoint import CheckpointError, read_checkpoint, write_checkpoint
@@ -47,6 +47,7 @@ class Loop:
         accelerator: Processes and devices.
         seed: Decides all that is random.
         checkpoint: File to write checkpoints to; None writes none.
+        start: A network whose weights to begin with; fresh ones if None.
 
     Attributes:
         accelerator: As given.
@@ -69,6 +70,7 @@ class Loop:
         *,
         seed: int,
         checkpoint: Path | None,
+        start: nn.Module | None = None,
     ) -> None:
         self.recipe, self.seed, self.checkpoint = recipe, seed, checkpoint
         self._task, self._train_set, self._eval_set = task, train_set, eval_set
@@ -76,7 +78,7 @@ class Loop:
         parts = _parts(recipe.train.micro_batches, accelerator.num_processes)
         settings = recipe.train
         self.plan = Plan(len(train_set), settings.batch_size, parts, seed, recipe.data.subset)
-        self.learner = Learner(recipe, task, accelerator, parts=parts, seed=seed)
+        self.learner = Learner(recipe, task, accelerator, parts=parts, seed=seed, start=start)
         self.step = 0
         self.epoch_losses: list[float] = []
         self.history: list[dict[str, Any]] = []

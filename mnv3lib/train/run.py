@@ -61,6 +61,7 @@ def train(
     resume: bool = False,
     root: str | None = None,
     images: tuple[ImageDataset, ImageDataset] | None = None,
+    start: nn.Module | None = None,
     on_epoch: Callable[[dict[str, Any]], object] | None = None,
 ) -> Trained:
     """Trains a network.
@@ -75,6 +76,7 @@ def train(
         root: Where the data lie; see :func:`mnv3lib.data.load_dataset`.
         images: What to train on and to evaluate on, if it is loaded already or your own; see
             :func:`load_images`.
+        start: A network of the recipe's table whose weights to begin with; fresh ones if not given.
         on_epoch: Called on the first process with each new entry of the history.
 
     Returns:
@@ -92,9 +94,8 @@ def train(
         raise FileExistsError(f"{out} already holds a run: resume it, or choose another folder")
     train_set, eval_set = images or load_images(recipe, seed=seed, root=root)
     task = TASKS[recipe.task](recipe, train_set.classes)
-    loop = Loop(
-        recipe, task, train_set, eval_set, make_accelerator(), seed=seed, checkpoint=checkpoint
-    )
+    places = {"checkpoint": checkpoint, "start": start}
+    loop = Loop(recipe, task, train_set, eval_set, make_accelerator(), seed=seed, **places)
     if checkpoint is not None and checkpoint.exists():
         loop.resume()
     _run(loop, on_epoch)
