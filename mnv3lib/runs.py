@@ -19,7 +19,7 @@ from mnv3lib.files import write_atomically
 from mnv3lib.measure.machine import describe_machine
 from mnv3lib.paths import data_root
 
-__all__ = ["RecordedRun", "read_run", "run_names", "run_path", "write_run"]
+__all__ = ["RecordedRun", "find_run", "read_run", "run_names", "run_path", "write_run"]
 
 _NAME = re.compile(r"[a-z0-9]+([-_.][a-z0-9]+)*")
 _ABSOLUTE_PATH = re.compile(r"(?<![\w:/.])/[\w.-]+/|(?<!\w)[A-Za-z]:\\")
@@ -123,6 +123,16 @@ def read_run(name: str, *, path: Path | None = None) -> RecordedRun:
         raise ValueError(
             f"{path.name} is not a recorded run (an object with {wanted}): {error}; record it again"
         ) from error
+
+
+def find_run(name: str) -> RecordedRun:
+    """Reads a run of the project by its name, or one of your own by its path, ``FILE.json``.
+
+    Raises:
+        FileNotFoundError: There is no such run.
+        ValueError: The file is no run.
+    """
+    return read_run(name, path=Path(name) if name.endswith(".json") else None)
 
 
 def run_path(name: str) -> Path:

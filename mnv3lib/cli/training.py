@@ -3,19 +3,22 @@
 import os
 import shlex
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from mnv3lib.cli.shared import AsJson, print_result
+from mnv3lib.cli.shared import (
+    AsJson,
+    Changes,
+    Resume,
+    Root,
+    Seed,
+    exit_when_stopped,
+    print_result,
+    tell_epoch,
+)
 
 __all__ = ["add_to", "evaluate", "recipes", "study", "train"]
-
-_STOPPED = 143  # what a shell reports for a process that SIGTERM ended
-
-Root = Annotated[
-    str | None, typer.Option("--root", help="Folder of the data; MNV3_DATA names it otherwise.")
-]
 
 
 def recipes(json: AsJson = False) -> None:
@@ -32,14 +35,9 @@ def train(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run; runs/RECIPE/seed-N if not given.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Decides all that is random.")] = 0,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the folder's checkpoint, if there is one.")
-    ] = False,
-    change: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Replace a value, such as train.epochs=2; may be repeated."),
-    ] = None,
+    seed: Seed = 0,
+    resume: Resume = False,
+    change: Changes = None,
     threads: Annotated[int | None, typer.Option(help="Threads of this process.")] = None,
     root: Root = None,
     json: AsJson = False,
@@ -50,7 +48,6 @@ def train(
     from mnv3lib import report_training as report
     from mnv3lib.train.recipe_files import load_recipe, parse_changes
     from mnv3lib.train.run import train as run
-    from mnv3lib.train.stopping import Stopped
 
     loaded = load_recipe(recipe, **parse_changes(change or []))
     name = Path(recipe).stem if recipe.endswith(".toml") else recipe
@@ -58,13 +55,9 @@ def train(
     about = {"name": name.replace("/", "-").lower(), "command": _command(name, seed, change or [])}
     if threads is not None:
         torch.set_num_threads(threads)
-    try:
-        trained = run(
-            loaded, **about, seed=seed, out=folder, resume=resume, root=root, on_epoch=_tell
-        )
-    except Stopped as stopped:
-        typer.echo(f"mnv3: {stopped}", err=True)
-        raise typer.Exit(_STOPPED) from None
+    options = {"seed": seed, "out": folder, "resume": resume, "root": root}
+    with exit_when_stopped():
+        trained = run(loaded, **about, **options, on_epoch=tell_epoch)
     print_result(json, trained, report.trained_data, report.trained_text)
 
 
@@ -103,12 +96,6 @@ def _command(recipe: str, seed: int, changes: list[str]) -> str:
     many = f"torchrun {machines}--nproc_per_node {here} -m mnv3lib.cli"
     words = ["mnv3" if processes == 1 else many, f"train --recipe {recipe} --seed {seed}"]
     return " ".join([*words, *(f"--set {shlex.quote(change)}" for change in changes)])
-
-
-def _tell(entry: dict[str, Any]) -> None:
-    """An epoch in a line on the standard error."""
-    numbers = (f"{key} {value:.4g}" for key, value in entry.items() if key != "epoch")
-    typer.echo(f"epoch {entry['epoch']}: {', '.join(numbers)}", err=True)
 
 
 def add_to(app: typer.Typer) -> None:

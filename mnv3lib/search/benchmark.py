@@ -8,12 +8,13 @@ asks for a thousand networks takes less than a second, and can be repeated with 
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from mnv3lib.measure.latency_table import LatencyTable
-from mnv3lib.runs import read_run
+from mnv3lib.runs import find_run
 from mnv3lib.search.encoding import from_ranks
 from mnv3lib.search.history import Evaluation
 from mnv3lib.search.space import Space
@@ -21,7 +22,7 @@ from mnv3lib.search.spaces import find_space
 from mnv3lib.search.surrogate import Surrogate, cross_validate
 from mnv3lib.search.table_latency import AdditiveCost, table_latency
 
-__all__ = ["Benchmark", "load_benchmark"]
+__all__ = ["Benchmark", "RecordedLatency", "load_benchmark", "load_latency"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,32 +79,67 @@ class Benchmark:
         return cross_validate(self.space, self.codes, means, folds=folds, generator=generator)
 
 
+class RecordedLatency(NamedTuple):
+    """Latencies of a whole space, from a recorded table, and how they were measured.
+
+    Attributes:
+        space: The space.
+        latency: From codes to milliseconds.
+        resolution: Side of the square image in pixels.
+        classes: Classes of the networks.
+        runtime: Name of the runtime.
+        threads: Threads it used.
+    """
+
+    space: Space
+    latency: AdditiveCost
+    resolution: int
+    classes: int
+    runtime: str
+    threads: int
+
+
+def load_latency(name: str = "search-latency") -> RecordedLatency:
+    """Reads the latencies of a space from a recorded run.
+
+    Args:
+        name: A run by :mod:`mnv3lib.search.record_latency`: its name, or the path of a JSON file.
+
+    Raises:
+        FileNotFoundError: The run is not there.
+        MissingRowsError: Its table lacks a row that a network of the space has.
+    """
+    run = find_run(name)
+    space, table = find_space(run.config["space"]), LatencyTable.from_dict(run.metrics["table"])
+    resolution, classes = run.config["resolution"], run.config["classes"]
+    latency = table_latency(space, table, resolution, num_classes=classes)
+    return RecordedLatency(space, latency, resolution, classes, table.runtime, table.threads)
+
+
 def load_benchmark(
-    trained: str = "search-benchmark", latencies: str = "search-latency"
+    trained: str = "search-benchmark", latencies: str | RecordedLatency = "search-latency"
 ) -> Benchmark:
-    """Reads a benchmark from two recorded runs.
+    """Reads a benchmark from two recorded runs, each by its name or the path of a JSON file.
 
     Args:
         trained: The run of the trained networks.
-        latencies: The run of the latency table.
+        latencies: The run of the latency table, or what :func:`load_latency` made of it.
 
     Raises:
         FileNotFoundError: A run is not there.
         ValueError: The runs are about different spaces, or the table lacks rows.
     """
-    networks, table = read_run(trained), read_run(latencies)
-    names = networks.config["space"], table.config["space"]
-    if names[0] != names[1]:
-        raise ValueError(f"{trained} is about the space {names[0]}, {latencies} about {names[1]}")
-    space = find_space(names[0])
+    networks = find_run(trained)
+    recorded = load_latency(latencies) if isinstance(latencies, str) else latencies
+    space = recorded.space
+    if networks.config["space"] != space.name:
+        raise ValueError(
+            f"{trained} is about the space {networks.config['space']}, the latencies about "
+            f"{space.name}"
+        )
     return Benchmark(
         space,
         codes=from_ranks(space, torch.tensor(networks.metrics["ranks"])),
         accuracies=torch.tensor(networks.metrics["top1"], dtype=torch.float64),
-        latency=table_latency(
-            space,
-            LatencyTable.from_dict(table.metrics["table"]),
-            table.config["resolution"],
-            num_classes=table.config["classes"],
-        ),
+        latency=recorded.latency,
     )

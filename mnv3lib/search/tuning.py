@@ -16,7 +16,19 @@ from mnv3lib.train.recipe import Model, Recipe
 from mnv3lib.train.run import train
 from mnv3lib.train.tasks import TASKS
 
-__all__ = ["RecipeTuning"]
+__all__ = ["RecipeTuning", "with_table"]
+
+
+def with_table(recipe: Recipe, spec: NetworkSpec) -> Recipe:
+    """The recipe with a table as it is: options that would change it, such as a width, are left.
+
+    Args:
+        recipe: How it is trained.
+        spec: The table.
+    """
+    kept = {key: value for key, value in recipe.model.options.items() if key == "drop_path"}
+    model = Model(name=spec.family, table=to_table(spec), **kept)
+    return recipe.model_copy(update={"model": model})
 
 
 @dataclass(frozen=True)
@@ -24,7 +36,7 @@ class RecipeTuning:
     """Trains a network on from the weights that it has; what ``netadapt`` calls ``tune``.
 
     Attributes:
-        recipe: How; its ``model`` section is not looked at.
+        recipe: How; of its ``model`` section only ``drop_path`` matters.
         seed: Decides all that is random: the same for every proposal.
         root: Where the data lie; see :func:`mnv3lib.data.load_dataset`.
     """
@@ -36,7 +48,7 @@ class RecipeTuning:
     def __call__(self, network: Network) -> Tuned:
         """Trains `network`'s table from its weights; `network` itself stays as it is."""
         trained = train(
-            self._recipe_of(network.spec),
+            with_table(self.recipe, network.spec),
             seed=self.seed,
             images=shared_images(self.recipe, self.seed, self.root),
             start=network,
@@ -47,10 +59,6 @@ class RecipeTuning:
         """Top-1 accuracy of a network as it is, a share."""
         _, images = shared_images(self.recipe, self.seed, self.root)
         accelerator = make_accelerator()
-        task = TASKS[self.recipe.task](self._recipe_of(network.spec), images.classes)
+        task = TASKS[self.recipe.task](with_table(self.recipe, network.spec), images.classes)
         measured = evaluate(network.to(accelerator.device).eval(), images, task, accelerator)
         return measured.compute()["top1"]
-
-    def _recipe_of(self, spec: NetworkSpec) -> Recipe:
-        model = Model(name=spec.family, table=to_table(spec))
-        return self.recipe.model_copy(update={"model": model})

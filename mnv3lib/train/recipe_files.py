@@ -9,22 +9,26 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from mnv3lib.names import nearest_names
 from mnv3lib.paths import data_root
-from mnv3lib.train.recipe import Recipe
+from mnv3lib.train.recipe import Recipe, Section
 
 __all__ = [
     "RecipeError",
     "describe_problems",
+    "file_names",
+    "load_file",
     "load_recipe",
     "parse_changes",
     "parse_recipe",
     "recipe_names",
 ]
+
+AnySection = TypeVar("AnySection", bound=Section)
 
 _CHANGE = re.compile(r"(\w+)\.(\w+)=(.+)", re.DOTALL)
 
@@ -35,12 +39,10 @@ class RecipeError(ValueError):
 
 def recipe_names() -> list[str]:
     """Names of the recipes that the project ships, sorted."""
-    root = data_root() / "recipes"
-    files = (path.relative_to(root) for path in root.rglob("*.toml"))
-    return sorted(path.with_suffix("").as_posix() for path in files)
+    return file_names("recipes")
 
 
-def load_recipe(name: str, **changes: Mapping[str, Any]) -> Recipe:
+def load_recipe(name: str, /, **changes: Mapping[str, Any]) -> Recipe:
     """Reads a recipe.
 
     Args:
@@ -51,10 +53,35 @@ def load_recipe(name: str, **changes: Mapping[str, Any]) -> Recipe:
         FileNotFoundError: There is no such recipe.
         RecipeError: The file is not TOML, or holds a key or value that is not allowed.
     """
-    path = Path(name) if name.endswith(".toml") else data_root() / "recipes" / f"{name}.toml"
+    return load_file(Recipe, name, "recipes", changes)
+
+
+def file_names(folder: str) -> list[str]:
+    """Names of the TOML files below a folder of the project's data, sorted."""
+    root = data_root() / folder
+    files = (path.relative_to(root) for path in root.rglob("*.toml"))
+    return sorted(path.with_suffix("").as_posix() for path in files)
+
+
+def load_file(
+    kind: type[AnySection], name: str, folder: str, changes: Mapping[str, Mapping[str, Any]]
+) -> AnySection:
+    """Reads a TOML file as typed sections, as :func:`load_recipe` does.
+
+    Args:
+        kind: What the file holds.
+        name: One of ``file_names(folder)``, or the path of a TOML file.
+        folder: Where such files lie in the project's data.
+        changes: Keys to replace, by section.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        RecipeError: The file is not TOML, or holds a key or value that is not allowed.
+    """
+    path = Path(name) if name.endswith(".toml") else data_root() / folder / f"{name}.toml"
     if not path.is_file():
         raise FileNotFoundError(
-            f"no recipe {name!r}; did you mean {nearest_names(name, recipe_names())}? "
+            f"no recipe {name!r}; did you mean {nearest_names(name, file_names(folder))}? "
             "A file of your own needs its suffix .toml"
         )
     try:
@@ -62,16 +89,16 @@ def load_recipe(name: str, **changes: Mapping[str, Any]) -> Recipe:
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"{path.name}: {describe_problems(error)}") from error
     for section, values in changes.items():
-        content[section] = {**content.get(section, {}), **values}
-    return parse_recipe(content, place=path.name)
+        before = content.get(section, {})
+        if not isinstance(before, dict):
+            raise RecipeError(f"{path.name}: {section} is a value and no section: it has no keys")
+        content[section] = {**before, **values}
+    return _parse(kind, content, path.name)
 
 
 def parse_recipe(content: Mapping[str, Any], *, place: str = "recipe") -> Recipe:
     """Checks the content of a recipe; `place` names it in errors."""
-    try:
-        return Recipe(**content)
-    except ValidationError as error:
-        raise RecipeError(f"{place}: {describe_problems(error)}") from error
+    return _parse(Recipe, content, place)
 
 
 def parse_changes(texts: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -111,10 +138,19 @@ def describe_problems(error: ValidationError | tomllib.TOMLDecodeError) -> str:
     return "; ".join(_describe(found) for found in error.errors())
 
 
+def _parse(kind: type[AnySection], content: Mapping[str, Any], place: str) -> AnySection:
+    try:
+        return kind(**content)
+    except ValidationError as error:
+        raise RecipeError(f"{place}: {describe_problems(error)}") from error
+
+
 def _describe(found: Mapping[str, Any]) -> str:
     key = ".".join(map(str, found["loc"]))
     if found["type"] == "extra_forbidden":
         return f"{key} is no key here"
     if found["type"] == "missing":
         return f"{key} is missing"
+    if found["type"] == "value_error":  # of keys that do not go together
+        return ": ".join(filter(None, [key, found["msg"].removeprefix("Value error, ")]))
     return f"{key} {found['msg'].removeprefix('Input ').lower()}, got {found['input']!r}"
