@@ -21,6 +21,7 @@ from mnv3lib.runs import RecordedRun, write_run
 from mnv3lib.search.candidates import ShortTraining
 from mnv3lib.search.encoding import decode, from_ranks
 from mnv3lib.search.networks import network_of
+from mnv3lib.search.search_folder import without_folders
 from mnv3lib.search.space import Space
 from mnv3lib.search.spaces import find_space
 from mnv3lib.train.recipe import Recipe
@@ -92,13 +93,14 @@ def record(
         root=root or None,
     )
     top1 = training.accuracies(found, codes)
+    shown = without_folders(recipe)
     return write_run(
         out.stem,
-        command=f"python -m {_MODULE} --space {space} --recipe {recipe} --networks {networks} "
+        command=f"python -m {_MODULE} --space {space} --recipe {shown} --networks {networks} "
         f"--seeds {seeds} --workers {workers} --out data/runs/{out.name}",
         config={
             "space": space,
-            "recipe": recipe,
+            "recipe": shown,
             "changes": trained_by.model_dump(mode="json", exclude_defaults=True),
         },
         seeds=list(range(seeds)),
