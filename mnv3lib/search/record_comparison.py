@@ -19,24 +19,15 @@ from tqdm import tqdm
 from mnv3lib.recorder import record_from_command_line
 from mnv3lib.runs import RecordedRun, write_run
 from mnv3lib.search.benchmark import Benchmark, load_benchmark
-from mnv3lib.search.evolution import RegularizedEvolution
 from mnv3lib.search.history import History, Searcher, run_search
-from mnv3lib.search.policy_gradient import PPO, Reinforce
-from mnv3lib.search.random_search import RandomSearch
+from mnv3lib.search.policy_gradient import PPO
 from mnv3lib.search.reward import Reward
-from mnv3lib.search.space import Space
+from mnv3lib.search.searchers import SEARCHERS
 
-__all__ = ["SEARCHERS", "compare", "main", "possible_gain", "record", "rewards_at"]
+__all__ = ["compare", "main", "possible_gain", "record", "rewards_at"]
 
 _MODULE = "mnv3lib.search.record_comparison"
 _LAST = 100  # networks at the end of a search that tell what the controller has come to write
-
-SEARCHERS: dict[str, Callable[[Space, int], Searcher]] = {
-    "random": RandomSearch,
-    "evolution": RegularizedEvolution,
-    "reinforce": Reinforce,
-    "ppo": PPO,
-}
 
 
 def rewards_at(target_ms: float) -> dict[str, Reward]:

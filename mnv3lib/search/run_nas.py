@@ -23,24 +23,15 @@ from mnv3lib.runs import write_run
 from mnv3lib.search.benchmark import RecordedLatency, load_benchmark, load_latency
 from mnv3lib.search.candidates import ShortTraining, TrainedCandidates
 from mnv3lib.search.encoding import decode
-from mnv3lib.search.evolution import RegularizedEvolution
 from mnv3lib.search.history import Evaluator, History, Searcher, run_search
 from mnv3lib.search.nas_recipe import NasRecipe
 from mnv3lib.search.networks import network_of, spec_of
-from mnv3lib.search.policy_gradient import PPO, Reinforce
-from mnv3lib.search.random_search import RandomSearch
 from mnv3lib.search.search_folder import claim_folder, stoppable, without_folders, write_network
+from mnv3lib.search.searchers import SEARCHERS
 from mnv3lib.search.space import Space
 from mnv3lib.search.stage import Point
 
 __all__ = ["Candidate", "NasRun", "make_searcher", "run_nas"]
-
-_SEARCHERS: dict[str, Callable[..., Searcher]] = {
-    "random": RandomSearch,
-    "evolution": RegularizedEvolution,
-    "reinforce": Reinforce,
-    "ppo": PPO,
-}
 
 
 @dataclass(frozen=True)
@@ -118,7 +109,7 @@ def make_searcher(recipe: NasRecipe, space: Space, seed: int) -> Searcher:
         seed: Decides all that is random in it.
     """
     options = recipe.searcher.model_dump(exclude={"name"}, exclude_none=True)
-    return _SEARCHERS[recipe.searcher.name](space, seed, **options)
+    return SEARCHERS[recipe.searcher.name](space, seed, **options)
 
 
 def run_nas(
