@@ -1,7 +1,7 @@
 """What a run of NetAdapt is made of: settings, trials, steps, and which trial wins (chapter 9).
 
 Two rules choose among the proposals of a step. NetAdapt (arXiv 1804.03230) keeps the most accurate
-one. MobileNetV3 (arXiv 1905.02244, final version, section 4.2) keeps the one that maximises
+one. MobileNetV3 (arXiv 1905.02244, final version, section 4.2) keeps the one that maximises::
 
     (accuracy of the proposal - accuracy before) / |latency of the proposal - latency before|,
 

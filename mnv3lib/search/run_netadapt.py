@@ -62,7 +62,7 @@ class NetAdaptRun:
 
     @property
     def footprint(self) -> list[dict[str, Any]]:
-        """Each group of widths: kind, cells as (row, column), width before and after."""
+        """The groups of widths, each with kind, cells as (row, column), width before and after."""
         now = width_groups(self.adaptation.network.spec)
         return [
             {

@@ -2,7 +2,7 @@
 
 No one trains every network of a space to compare searchers. The accuracy of a network is close to a
 sum: what each option adds by itself (*main effects*), and what two options add by being together
-(*interactions*). Ridge regression finds both from the networks that were trained:
+(*interactions*). Ridge regression finds both from the networks that were trained::
 
     minimise |y - a - F w|^2 + penalty |w|^2,
 
