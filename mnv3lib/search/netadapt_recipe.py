@@ -178,7 +178,9 @@ class NetAdaptRecipe(Section):
 def load_netadapt(
     name: str, changes: Mapping[str, Mapping[str, Any]] | None = None
 ) -> NetAdaptRecipe:
-    """Reads the recipe of a run of NetAdapt; as :func:`mnv3lib.search.nas_recipe.load_nas`, from ``data/searches/netadapt``.
+    """Reads the recipe of a run of NetAdapt.
+
+    It does as :func:`mnv3lib.search.nas_recipe.load_nas`, but from ``data/searches/netadapt``.
 
     Args:
         name: A file below that folder, without suffix, or the path of a TOML file.
