@@ -209,11 +209,13 @@ def test_a_caller_who_stops_leaves_no_worker_busy(kind, make, tmp_path):
 
 
 CALLER = """
+import signal
 import sys
 import executor_items as work
 from mnv3lib.executors import Processes
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background
     results = Processes(2).map(work.note_and_wait, [(sys.argv[1], x) for x in range(2)])
     next(results)
     {then}
