@@ -8,8 +8,11 @@ from hypothesis import strategies as st
 from mnv3lib.data import load_dataset
 from mnv3lib.data.base import ImageArray
 from mnv3lib.data.part import Part, held_out_indices
+from mnv3lib.train.learner import Learner
+from mnv3lib.train.processes import make_accelerator
 from mnv3lib.train.recipe_files import load_recipe
 from mnv3lib.train.run import load_images, train
+from mnv3lib.train.tasks import Classification
 
 
 def numbered(count: int) -> ImageArray:
@@ -68,3 +71,13 @@ def test_own_images_train_a_network():
     trained = train(load_recipe("emoji/mobilenet_v3_small", **changes), images=sets)
     assert trained.classes == ("even", "odd")
     assert trained.metrics["images"] == 10
+
+
+def test_a_training_may_start_from_given_weights():
+    recipe = load_recipe("emoji/mobilenet_v3_small", train={"batch_size": 16})
+    task = Classification(recipe, ["a", "b"])
+    start = task.build_network(torch.Generator().manual_seed(5))
+    learner = Learner(recipe, task, make_accelerator(), parts=1, seed=0, start=start)
+    own, given = learner.network.state_dict(), start.state_dict()
+    assert all(torch.equal(own[name], given[name]) for name in given)
+    assert all(own[name].data_ptr() != given[name].data_ptr() for name in given)
