@@ -18,7 +18,7 @@ from mnv3lib.measure.placed_rows import shape_text
 from mnv3lib.models import Network
 from mnv3lib.models.tables import from_table
 from mnv3lib.runs import read_run, write_run
-from mnv3lib.search import SMALL_32, candidates, decode, macs_at, spec_of, tuning
+from mnv3lib.search import SMALL_32, decode, macs_at, spec_of, trainings, tuning
 from mnv3lib.search.benchmark import RecordedLatency, load_latency
 from mnv3lib.search.encoding import from_ranks
 from mnv3lib.search.reachable_rows import reachable_rows
@@ -197,8 +197,8 @@ def test_a_search_that_is_stopped_goes_on_and_repeats_no_training(tmp_path, monk
     words = ["nas", "--recipe", "trained.toml", "--out"]
     whole = mnv3(*words, tmp_path / "whole")
     assert whole.exit_code == 0, whole.output
-    train = candidates.train
-    monkeypatch.setattr(candidates, "train", stopping_at(3, train))
+    train = trainings.train
+    monkeypatch.setattr(trainings, "train", stopping_at(3, train))
     cut = mnv3(*words, tmp_path / "cut")
     assert cut.exit_code == 143
     last = cut.stderr.splitlines()[-1]
@@ -207,7 +207,7 @@ def test_a_search_that_is_stopped_goes_on_and_repeats_no_training(tmp_path, monk
     finished = len(list((tmp_path / "cut").glob("trainings/seed-0/*.json")))
     assert finished == 2
     calls = []
-    monkeypatch.setattr(candidates, "train", lambda *a, **o: calls.append(1) or train(*a, **o))
+    monkeypatch.setattr(trainings, "train", lambda *a, **o: calls.append(1) or train(*a, **o))
     again = mnv3(*words, tmp_path / "cut", "--resume")
     assert again.exit_code == 0, again.output
     every = len(list((tmp_path / "whole").glob("trainings/seed-0/*.json")))

@@ -12,7 +12,7 @@ from mnv3lib.measure.placed_rows import shape_text
 from mnv3lib.models import model_spec
 from mnv3lib.models.tables import from_table, to_table
 from mnv3lib.runs import read_run
-from mnv3lib.search import from_scratch, macs_at, record_adaptation, run_netadapt
+from mnv3lib.search import macs_at, record_adaptation, run_netadapt, trainings
 from mnv3lib.search.from_scratch import train_from_scratch
 from mnv3lib.search.reachable_rows import reachable_rows
 from mnv3lib.search.scaled_twins import closest_twin, scaled_tables
@@ -113,13 +113,13 @@ def test_equal_tables_are_trained_once_and_nothing_twice(tmp_path, monkeypatch):
         model_spec("mobilenet_v3_small", width_mult=w, num_classes=12) for w in (0.35, 0.35, 0.25)
     ]
     tables = dict(zip(("one", "again", "other"), specs, strict=True))
-    train, trained = from_scratch.train, []
+    train, trained = trainings.train, []
 
     def noting(recipe, **options):
         trained.append((recipe.model.network.rows, options["seed"]))
         return train(recipe, **options)
 
-    monkeypatch.setattr(from_scratch, "train", noting)
+    monkeypatch.setattr(trainings, "train", noting)
     options = {"seeds": 2}
     with pytest.raises(KeyboardInterrupt):
         train_from_scratch(recipe, tables, tmp_path, executor=StopsAfter(1), **options)
@@ -183,7 +183,7 @@ def test_a_recording_holds_both_rules_and_their_twins(tmp_path, monkeypatch, cap
     def no_more(*arguments, **options):
         raise AssertionError("trained again")
 
-    for module in (from_scratch, run_netadapt):
+    for module in (trainings, run_netadapt):
         monkeypatch.setattr(module, "train", no_more)
     assert record_adaptation.main([*words, str(tmp_path / "two.json")]) == 0
     again = read_run("two", path=tmp_path / "two.json")

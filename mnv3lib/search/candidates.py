@@ -7,16 +7,12 @@ that a search which is interrupted repeats nothing.
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
-from mnv3lib.data import ImageDataset
 from mnv3lib.executors import Executor, InProcess
 from mnv3lib.files import write_atomically
 from mnv3lib.models import NetworkSpec
@@ -26,21 +22,11 @@ from mnv3lib.search.history import Evaluation
 from mnv3lib.search.networks import spec_of
 from mnv3lib.search.space import Space
 from mnv3lib.search.table_latency import AdditiveCost
+from mnv3lib.search.trainings import Training, finish_trainings
 from mnv3lib.train.recipe import Recipe
 from mnv3lib.train.recipe_files import parse_recipe
-from mnv3lib.train.run import load_images, train
 
-__all__ = ["ShortTraining", "TrainedCandidates", "recipe_of", "shared_images"]
-
-
-class Item(NamedTuple):
-    """One training, as a worker gets it."""
-
-    recipe: Recipe
-    spec: NetworkSpec
-    seed: int
-    root: str | None
-    file: Path
+__all__ = ["ShortTraining", "TrainedCandidates", "recipe_of"]
 
 
 def recipe_of(recipe: Recipe, spec: NetworkSpec) -> Recipe:
@@ -93,20 +79,13 @@ class ShortTraining:
         """
         specs = [spec_of(space, point) for point in decode(space, codes)]
         names = ["-".join(map(str, code)) for code in codes.tolist()]
-        # Seed by seed: a worker keeps the images of one seed at a time.
-        items = [
-            Item(self.recipe, spec, seed, self._root, self._file(name, seed))
+        trainings = [
+            Training(recipe_of(self.recipe, spec), seed, self._root, self._file(name, seed))
             for seed in self.seeds
             for name, spec in zip(names, specs, strict=True)
         ]
-        self._train([item for item in items if not item.file.is_file()])
-        top1 = [json.loads(item.file.read_text(encoding="utf-8"))["top1"] for item in items]
+        top1 = finish_trainings(trainings, self._executor)
         return torch.tensor(top1, dtype=torch.float64).reshape(len(self.seeds), len(codes)).T
-
-    def _train(self, items: list[Item]) -> None:
-        done: Iterator = self._executor.map(_train_one, items)
-        for _ in tqdm(done, "trainings", total=len(items), delay=2, disable=None, leave=False):
-            pass
 
     def _file(self, name: str, seed: int) -> Path:
         return self.folder / f"seed-{seed}" / f"{name}.json"
@@ -140,26 +119,3 @@ class TrainedCandidates:
         """codes: int64 (N, D). Returns the mean accuracy over seeds and the latency, each (N,)."""
         accuracies = self._training.accuracies(self._space, codes)
         return Evaluation(accuracies.mean(1), self._latency(codes))
-
-
-def shared_images(recipe: Recipe, seed: int, root: str | None) -> tuple[ImageDataset, ImageDataset]:
-    """What a recipe trains on and what it evaluates on, loaded once for many short trainings.
-
-    Args:
-        recipe: The recipe.
-        seed: Decides what is random in the images; a process keeps those of one seed at a time.
-        root: Where the data lie; see :func:`mnv3lib.data.load_dataset`.
-    """
-    return _images(recipe.model_dump_json(), seed, root)
-
-
-@lru_cache(maxsize=1)
-def _images(recipe: str, seed: int, root: str | None) -> tuple[ImageDataset, ImageDataset]:
-    return load_images(parse_recipe(json.loads(recipe)), seed=seed, root=root)
-
-
-def _train_one(item: Item) -> None:
-    """Trains one candidate and writes down how good it became."""
-    images = shared_images(item.recipe, item.seed, item.root)
-    trained = train(recipe_of(item.recipe, item.spec), seed=item.seed, images=images)
-    write_atomically(item.file, json.dumps(trained.metrics).encode())

@@ -9,30 +9,15 @@ import json
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
-
-from tqdm import tqdm
 
 from mnv3lib.executors import Executor
-from mnv3lib.files import write_atomically
 from mnv3lib.models import NetworkSpec
 from mnv3lib.models.tables import to_table
-from mnv3lib.search.candidates import shared_images
+from mnv3lib.search.trainings import Training, finish_trainings
 from mnv3lib.search.tuning import with_table
 from mnv3lib.train.recipe import Recipe
-from mnv3lib.train.run import train
 
 __all__ = ["train_from_scratch"]
-
-
-class Item(NamedTuple):
-    """One training, as a worker gets it."""
-
-    recipe: Recipe
-    spec: NetworkSpec
-    seed: int
-    root: str | None
-    file: Path
 
 
 def train_from_scratch(
@@ -57,33 +42,18 @@ def train_from_scratch(
     Returns:
         Top-1 accuracies as shares by name, seed by seed.
     """
-    # Seed by seed: a worker keeps the images of one seed at a time.
-    files = {
-        (seed, name): folder / f"seed-{seed}" / f"{_digest(spec)}.json"
+    trainings = [
+        Training(
+            with_table(recipe, spec), seed, root, folder / f"seed-{seed}" / f"{_digest(spec)}.json"
+        )
         for seed in range(seeds)
-        for name, spec in tables.items()
-    }
-    missing = {
-        file: Item(recipe, tables[name], seed, root, file)
-        for (seed, name), file in files.items()
-        if not file.is_file()
-    }
-    done = executor.map(_train, list(missing.values()))
-    for _ in tqdm(done, "trainings", len(missing), delay=2, disable=None, leave=False):
-        pass
-    top1 = {
-        key: json.loads(file.read_text(encoding="utf-8"))["top1"] for key, file in files.items()
-    }
-    return {name: [top1[seed, name] for seed in range(seeds)] for name in tables}
+        for spec in tables.values()
+    ]
+    top1 = finish_trainings(trainings, executor)
+    return {name: top1[at :: len(tables)] for at, name in enumerate(tables)}
 
 
 def _digest(spec: NetworkSpec) -> str:
     """A name for the rows of a table, whatever it is called and wherever it comes from."""
     rows = json.dumps(to_table(spec)["rows"])
     return sha256(rows.encode()).hexdigest()[:16]
-
-
-def _train(item: Item) -> None:
-    images = shared_images(item.recipe, item.seed, item.root)
-    trained = train(with_table(item.recipe, item.spec), seed=item.seed, images=images)
-    write_atomically(item.file, json.dumps(trained.metrics).encode())

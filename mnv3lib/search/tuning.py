@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from mnv3lib.models import Network, NetworkSpec
 from mnv3lib.models.tables import to_table
-from mnv3lib.search.candidates import shared_images
 from mnv3lib.search.netadapt import Tuned
+from mnv3lib.search.trainings import shared_images
 from mnv3lib.train.evaluate import evaluate
 from mnv3lib.train.processes import make_accelerator
 from mnv3lib.train.recipe import Model, Recipe
