@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from mnv3lib.data import load_dataset
 from mnv3lib.data.base import ImageArray
 from mnv3lib.data.part import Part, held_out_indices
+from mnv3lib.train.classification import Classification
 from mnv3lib.train.learner import Learner
 from mnv3lib.train.processes import make_accelerator
 from mnv3lib.train.recipe_files import load_recipe
 from mnv3lib.train.run import load_images, train
-from mnv3lib.train.tasks import Classification
 
 
 def numbered(count: int) -> ImageArray:

@@ -8,9 +8,10 @@ import torch
 from mnv3lib.models import create_model
 from mnv3lib.train.augment import Augment
 from mnv3lib.train.optimizers import Lamb, RMSpropTF, make_optimizer
-from mnv3lib.train.recipe import Augmentation, Data, Optimizer, Recipe, Schedule, Section, Training
+from mnv3lib.train.recipe import Augmentation, Data, Optimizer, Recipe, Schedule, Training
 from mnv3lib.train.recipe_files import RecipeError, load_recipe, parse_recipe, recipe_names
 from mnv3lib.train.schedules import learning_rate
+from mnv3lib.train.sections import Section
 
 NAMES = recipe_names()
 IMAGENET = [

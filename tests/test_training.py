@@ -15,11 +15,11 @@ from torch import nn
 
 from mnv3lib.data.base import generator_for
 from mnv3lib.train import TrainingError, checkpoint, load_recipe, load_trained, train
+from mnv3lib.train.classification import Classification
 from mnv3lib.train.learner import Learner
 from mnv3lib.train.loop import Loop
 from mnv3lib.train.plan import Plan
 from mnv3lib.train.processes import make_accelerator
-from mnv3lib.train.tasks import Classification
 from tiny_training import write_images, write_recipe
 
 STEPS = 9  # three epochs of 24 images, 8 a step

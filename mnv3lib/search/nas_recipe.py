@@ -7,8 +7,8 @@ from pydantic import Field, model_validator
 
 from mnv3lib.search.recipes import Trainer, Workers
 from mnv3lib.search.reward import Reward
-from mnv3lib.train.recipe import Count, NotNegative, Positive, Section
 from mnv3lib.train.recipe_files import load_file
+from mnv3lib.train.sections import Count, NotNegative, Positive, Section
 
 __all__ = [
     "Budget",

@@ -8,8 +8,8 @@ from pydantic import Field, model_validator
 from mnv3lib.search.adaptation import AdaptSettings
 from mnv3lib.search.cut_schedule import CutSchedule
 from mnv3lib.search.recipes import Trainer, Workers
-from mnv3lib.train.recipe import Count, Positive, Section
 from mnv3lib.train.recipe_files import load_file
+from mnv3lib.train.sections import Count, Positive, Section
 
 __all__ = [
     "ByMacs",

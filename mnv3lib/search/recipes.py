@@ -11,8 +11,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from mnv3lib.train.recipe import Count, Recipe, Section
+from mnv3lib.train.recipe import Recipe
 from mnv3lib.train.recipe_files import load_file
+from mnv3lib.train.sections import Count, Section
 
 __all__ = ["Trainer", "Workers"]
 

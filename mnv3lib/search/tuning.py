@@ -14,7 +14,7 @@ from mnv3lib.train.evaluate import evaluate
 from mnv3lib.train.processes import make_accelerator
 from mnv3lib.train.recipe import Model, Recipe
 from mnv3lib.train.run import train
-from mnv3lib.train.tasks import TASKS
+from mnv3lib.train.task_kinds import TASKS
 
 __all__ = ["RecipeTuning", "with_table"]
 

@@ -5,12 +5,23 @@ A recipe is a TOML file with the sections of :class:`Recipe` (see
 chapter 7 (training).
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from mnv3lib.models import NetworkSpec
 from mnv3lib.models.tables import from_table
+from mnv3lib.train.recipe_heads import DetectionHead, SegmentationHead
+from mnv3lib.train.sections import (
+    Count,
+    NotNegative,
+    Pair,
+    Positive,
+    Section,
+    Share,
+    Size,
+    Triple,
+)
 
 __all__ = [
     "Augmentation",
@@ -19,22 +30,8 @@ __all__ = [
     "Optimizer",
     "Recipe",
     "Schedule",
-    "Section",
     "Training",
 ]
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
-Triple = Annotated[tuple[float, float, float], Field(strict=False)]
-Pair = Annotated[tuple[float, float], Field(strict=False)]
-
-
-class Section(BaseModel):
-    """A part of a recipe: fixed once read, no unknown keys, no silent conversions."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Model(Section):
@@ -71,7 +68,7 @@ class Data(Section):
         name: Data set, see :func:`mnv3lib.data.load_dataset`.
         train_split: Split to train on.
         eval_split: Split to evaluate on.
-        resolution: Side of the square images, in pixels.
+        resolution: Side of the square images, in pixels; for segmentation height and width.
         eval_resize: Shorter side before the centre crop, in pixels; the resolution if None.
         crop_area: Share of the area that Inception's random resized crop takes; None for data
             sets in memory, whose images have one size.
@@ -89,7 +86,7 @@ class Data(Section):
     name: str
     train_split: str = "train"
     eval_split: str = "test"
-    resolution: Count
+    resolution: Count | Size
     eval_resize: Count | None = None
     crop_area: Pair | None = None
     interpolation: Literal["bilinear", "bicubic", "random"] = "bilinear"
@@ -98,7 +95,7 @@ class Data(Section):
     mean: Triple = (0.485, 0.456, 0.406)
     std: Triple = (0.229, 0.224, 0.225)
     workers: Annotated[int, Field(ge=0)] = 0
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
 
 
 class Augmentation(Section):
@@ -205,6 +202,10 @@ class Training(Section):
     checkpoint_steps: Count = 500
 
 
+_HEADS = {"detection": DetectionHead, "segmentation": SegmentationHead}
+Head = Annotated[DetectionHead | SegmentationHead, Field(discriminator="kind")]
+
+
 class Recipe(Section):
     """A whole recipe.
 
@@ -212,17 +213,34 @@ class Recipe(Section):
         source: Where it comes from, and what differs from there.
         task: The kind of problem, see :mod:`mnv3lib.train.tasks`.
         expected: Metrics that it is documented to reach, by name.
+        head: What stands on the network, for detection and segmentation.
     """
 
     source: str
-    task: Literal["classification"] = "classification"
-    expected: dict[str, float] = {}
+    task: Literal["classification", "detection", "segmentation"] = "classification"
+    expected: dict[str, float] = Field(default_factory=dict)
     model: Model
+    head: Head | None = None
     data: Data
     augment: Augmentation = Augmentation()
     optimizer: Optimizer
     schedule: Schedule = Schedule()
     train: Training
+
+    @model_validator(mode="after")
+    def _check(self) -> "Recipe":
+        if self.task != "segmentation" and not isinstance(self.data.resolution, int):
+            raise ValueError(
+                f"data.resolution is {self.data.resolution}: {self.task} takes square images, so "
+                "give one number"
+            )
+        wanted = _HEADS.get(self.task)
+        if wanted is None and self.head is not None:
+            raise ValueError(f"head: a network for {self.task} has none; leave the section out")
+        if wanted is not None and not isinstance(self.head, wanted):
+            kinds = ", ".join(get_args(wanted.model_fields["kind"].annotation))
+            raise ValueError(f"head.kind must be one of {kinds} for {self.task}")
+        return self
 
     def decisive(self) -> dict[str, Any]:
         """What decides the result, ready for JSON: all but `source` and `expected`."""

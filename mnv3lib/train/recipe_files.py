@@ -15,7 +15,8 @@ from pydantic import ValidationError
 
 from mnv3lib.names import nearest_names
 from mnv3lib.paths import data_root
-from mnv3lib.train.recipe import Recipe, Section
+from mnv3lib.train.recipe import Recipe
+from mnv3lib.train.sections import Section
 
 __all__ = [
     "RecipeError",

@@ -24,7 +24,7 @@ from mnv3lib.train.processes import make_accelerator
 from mnv3lib.train.recipe import Recipe
 from mnv3lib.train.recipe_files import parse_recipe
 from mnv3lib.train.stopping import noting_signals
-from mnv3lib.train.tasks import TASKS
+from mnv3lib.train.task_kinds import TASKS
 
 __all__ = ["Trained", "evaluate_trained", "load_images", "load_trained", "train"]
 

@@ -19,9 +19,10 @@ from mnv3lib.executors import Processes
 from mnv3lib.measure import count
 from mnv3lib.paths import data_root
 from mnv3lib.runs import RecordedRun, read_run, write_run
-from mnv3lib.train.recipe import Recipe, Section
+from mnv3lib.train.recipe import Recipe
 from mnv3lib.train.recipe_files import RecipeError, describe_problems, load_recipe, parse_recipe
 from mnv3lib.train.run import load_trained, train
+from mnv3lib.train.sections import Section
 
 __all__ = ["Study", "differences", "load_study", "run_study", "study_names"]
 

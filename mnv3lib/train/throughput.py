@@ -24,13 +24,13 @@ from mnv3lib.measure.forms import paired_ratio
 from mnv3lib.measure.interleave import interleave
 from mnv3lib.recorder import record_from_command_line
 from mnv3lib.runs import RecordedRun, write_run
+from mnv3lib.train.classification import Classification
 from mnv3lib.train.loop import Loop
 from mnv3lib.train.plan import micro_batches
 from mnv3lib.train.processes import make_accelerator
 from mnv3lib.train.recipe import Recipe
 from mnv3lib.train.recipe_files import load_recipe
 from mnv3lib.train.stopping import StopNote
-from mnv3lib.train.tasks import Classification
 
 __all__ = ["bare_loop", "main", "measure", "record"]
 
