@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from mnv3lib import create_model, export_weights, list_models, load_weights
 from mnv3lib.models import Network, WeightsError
-from mnv3lib.models.layouts import LAYOUTS
+from mnv3lib.models.layouts import LAYOUTS, numbered_block, unit
 
 SMALL = "mobilenet_v3_small"
 PAIRS = [
@@ -206,3 +206,39 @@ def test_unknown_layout() -> None:
         load_weights(small(1), {"rows.0.conv.weight": torch.zeros(1)}, "keras")
     with pytest.raises(ValueError, match="export needs a layout"):
         export_weights(small(1), "auto")
+
+
+class Headed(torch.nn.Module):
+    """Two rows of a table and a head, which torchvision would call by other names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows = small(3).rows[:2]
+        self.head = torch.nn.Conv2d(16, 4, 1)
+
+    def key_pairs(self, layout: str) -> dict[str, str]:
+        if layout != "torchvision":
+            raise ValueError(f"{layout} has no key layout for this head")
+        pairs = dict(unit("rows.0", "backbone.0.0", "backbone.0.1"))
+        pairs |= dict(numbered_block("rows.1", self.rows[1], "backbone.1.block"))
+        return pairs | {"head": "classifier.last"}
+
+
+def test_a_network_with_a_head_brings_its_own_keys() -> None:
+    first, second = Headed(), Headed()
+    torch.nn.init.ones_(first.head.weight)
+    state = export_weights(first)
+    assert {"backbone.1.block.1.fc2.bias", "classifier.last.weight"} < set(state)
+    assert load_weights(second, state) is second  # "backbone." tells whose keys these are
+    assert_equal_weights(first, second)
+    assert_equal_weights(load_weights(Headed(), export_weights(first, "mnv3lib")), first)
+    del state["classifier.last.weight"]
+    with pytest.raises(WeightsError, match=r"torchvision layout: 1 missing: classifier.last"):
+        load_weights(second, state)
+
+
+def test_layouts_that_a_network_with_a_head_lacks() -> None:
+    with pytest.raises(ValueError, match="timm has no key layout for this head"):
+        export_weights(Headed(), "timm")
+    with pytest.raises(ValueError, match="unknown layout 'keras'"):
+        export_weights(Headed(), "keras")

@@ -12,21 +12,26 @@ EfficientNet and for timm's PyTorch-trained networks, ``padding="same"`` for Ten
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
-from mnv3lib.models.builder import Network
 from mnv3lib.models.layouts import LAYOUTS, layout_pairs
 
 __all__ = ["Layout", "WeightsError", "export_weights", "load_weights", "read_checkpoint"]
 
 Layout = Literal["auto", "torchvision", "timm", "mnv3lib"]
 StateDict = dict[str, Tensor]
-_SIGNS = {"mnv3lib": "rows.0.", "timm": "conv_stem.", "torchvision": "features.0."}
+Model = TypeVar("Model", bound=nn.Module)
+# How the keys of each library begin; torchvision puts "backbone" before those of its detectors.
+_SIGNS = {
+    "mnv3lib": ("rows.0.",),
+    "timm": ("conv_stem.",),
+    "torchvision": ("features.0.", "backbone."),
+}
 _SHOWN = 5  # keys of a kind that an error names before it counts the rest
 
 
@@ -75,15 +80,15 @@ def _only_tensors(state: object, name: str) -> StateDict:
 
 
 def _detect_layout(state: StateDict) -> str:
-    for layout, sign in _SIGNS.items():
-        if any(key.startswith(sign) for key in state):
+    for layout, signs in _SIGNS.items():
+        if any(key.startswith(signs) for key in state):
             return layout
     raise WeightsError(
         f"these keys belong to no known layout: {_some(list(state))}; known are {', '.join(_SIGNS)}"
     )
 
 
-def _foreign_names(model: Network, layout: str) -> dict[str, str]:
+def _foreign_names(model: nn.Module, layout: str) -> dict[str, str]:
     """Maps our tensor names to those of the layout."""
     if layout == "mnv3lib":
         return {key: key for key in model.state_dict()}
@@ -101,11 +106,11 @@ def _foreign_shape(foreign: str, shape: torch.Size) -> torch.Size:
     return torch.Size((*shape, 1, 1)) if is_dense_here else shape
 
 
-def load_weights(model: Network, source: str | Path | Mapping, layout: Layout = "auto") -> Network:
+def load_weights(model: Model, source: str | Path | Mapping, layout: Layout = "auto") -> Model:
     """Sets all weights of a network from a checkpoint.
 
     Args:
-        model: The network to fill.
+        model: The network to fill, with or without a head of :mod:`mnv3lib.heads`.
         source: Path of a checkpoint, or tensors by name.
         layout: Whose key names the checkpoint uses; ``"auto"`` tells by looking.
 
@@ -157,7 +162,7 @@ def _some(keys: list[str]) -> str:
     return ", ".join(map(str, keys[:_SHOWN])) + more
 
 
-def export_weights(model: Network, layout: Layout = "torchvision") -> StateDict:
+def export_weights(model: nn.Module, layout: Layout = "torchvision") -> StateDict:
     """The weights of a network under the key names of another library.
 
     Args:
