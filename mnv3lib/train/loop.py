@@ -124,6 +124,7 @@ class Loop:
             self._eval_set,
             self._task,
             self.accelerator,
+            batch_size=self.recipe.train.eval_batch_size,
             workers=self.recipe.data.workers,
             memory_format=self.learner.layout,
         )

@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field, model_validator
 from mnv3lib.models import NetworkSpec
 from mnv3lib.models.tables import from_table
 from mnv3lib.train.recipe_heads import DetectionHead, SegmentationHead
+from mnv3lib.train.recipe_steps import Optimizer, Schedule
 from mnv3lib.train.sections import (
     Count,
     NotNegative,
@@ -124,58 +125,6 @@ class Augmentation(Section):
     cutmix: NotNegative = 0.0
 
 
-class Optimizer(Section):
-    """The optimiser.
-
-    Attributes:
-        name: ``"rmsprop_tf"`` has epsilon inside the root and starts its average at one.
-        lr: Learning rate before the schedule, for the whole global batch.
-        momentum: Momentum of SGD and RMSProp.
-        nesterov: Nesterov's form of momentum, for SGD.
-        alpha: Decay of RMSProp's average of squares.
-        betas: Decays of AdamW and LAMB.
-        eps: Added to the denominator; the optimiser's own default if None.
-        weight_decay: L2 penalty (SGD, RMSProp) or decoupled decay (AdamW, LAMB).
-        decay_all: Also decay biases and batch norm.
-        clip_norm: Largest norm of the gradient; None does not clip.
-    """
-
-    name: Literal["sgd", "rmsprop", "rmsprop_tf", "adamw", "lamb"] = "sgd"
-    lr: Positive
-    momentum: Share = 0.9
-    nesterov: bool = False
-    alpha: Share = 0.9
-    betas: Pair = (0.9, 0.999)
-    eps: Positive | None = None
-    weight_decay: NotNegative = 0.0
-    decay_all: bool = False
-    clip_norm: Positive | None = None
-
-
-class Schedule(Section):
-    """The learning rate over the epochs.
-
-    Attributes:
-        name: ``"step"`` multiplies by `gamma` at the end of every `every` epochs,
-            ``"exponential"`` does so continuously, ``"cosine"`` falls to `final`.
-        warmup_epochs: Epochs of a linear rise from `warmup_start` of the base rate.
-        warmup_start: Share of the base rate at the first step.
-        gamma: Factor of the decay.
-        every: Epochs a decay step.
-        final: Share of the base rate at the end of the cosine.
-        noise: Share of all epochs between which the rate is multiplied by 1 + n, with n normal
-            and below 0.67 in size, drawn once an epoch (timm's recipe); None for no noise.
-    """
-
-    name: Literal["constant", "cosine", "step", "exponential"] = "cosine"
-    warmup_epochs: NotNegative = 0.0
-    warmup_start: Share = 0.0
-    gamma: Share = 0.97
-    every: Positive = 1.0
-    final: Share = 0.0
-    noise: Pair | None = None
-
-
 class Training(Section):
     """The loop.
 
@@ -188,6 +137,8 @@ class Training(Section):
         precision: ``"fp32"``, or autocast to ``"bf16"`` or ``"fp16"``.
         channels_last: Memory layout of images and weights.
         eval_every: Epochs between evaluations; the last epoch is always evaluated.
+        eval_batch_size: Images at a time in an evaluation; what fits into memory, it does not
+            change the result beyond rounding.
         checkpoint_steps: Optimiser steps between checkpoints; one is also written each epoch.
     """
 
@@ -199,6 +150,7 @@ class Training(Section):
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     channels_last: bool = True
     eval_every: Count = 1
+    eval_batch_size: Count = 256
     checkpoint_steps: Count = 500
 
 

@@ -163,7 +163,8 @@ def evaluate_trained(
     accelerator = make_accelerator()
     network = trained.network.to(accelerator.device)
     task = kind(recipe, trained.classes)
-    measured = evaluate(network, dataset, task, accelerator, workers=recipe.data.workers)
+    settings = {"batch_size": recipe.train.eval_batch_size, "workers": recipe.data.workers}
+    measured = evaluate(network, dataset, task, accelerator, **settings)
     return replace(trained, metrics=measured.compute(), details=measured.details())
 
 
