@@ -35,6 +35,31 @@ def test_two_layers_by_hand() -> None:
     assert "one MAC per fused multiply-add" in counted.convention
 
 
+def test_an_image_may_be_wider_than_high() -> None:
+    counted = count(TwoLayers(), (32, 64))
+    assert counted.macs == 16 * 32 * 4 * 3 * 9 + 4 * 5
+    assert counted.resolution == (32, 64)
+    assert counted.rows[0].output_shape == (4, 16, 32)
+
+
+class TwoBranches(nn.Module):
+    """A list of convolutions, each of which is called by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(nn.Conv2d(3, 2, 1, bias=False) for _ in range(2))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.branches[0](x) + self.branches[1](x)
+
+
+def test_a_part_whose_modules_are_called_one_by_one_has_no_shape() -> None:
+    (row,) = count(TwoBranches(), 32).rows
+    assert (row.macs, row.params) == (2 * 32 * 32 * 6, 12)
+    assert row.input_shape is None
+    assert row.output_shape is None
+
+
 def test_conventions_by_hand() -> None:
     network, elements = TwoLayers(), 4 * 16 * 16
     plain = count(network, 32).macs

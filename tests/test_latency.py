@@ -195,6 +195,20 @@ def test_bad_input_is_named(arguments, message):
         compare_latency(**{"models": nets(), "resolution": 32, **arguments})
 
 
+def test_an_image_may_be_wider_than_high():
+    timed = compare_latency({"net": nn.Conv2d(3, 2, 3)}, (32, 64), rounds=2, warmup=0)
+    assert timed.resolution == (32, 64)
+    assert "32 x 64 px" in str(timed)
+
+
+@pytest.mark.parametrize(
+    ("size", "message"), [((32,), "height and a width"), ((32, 16), "at least 32 pixels, got 16")]
+)
+def test_sizes_that_are_no_image(size, message):
+    with pytest.raises(ValueError, match=message):
+        image(size)
+
+
 def test_the_image_is_seeded():
     assert image(32).shape == (1, 3, 32, 32)
     assert torch.equal(image(32, seed=1), image(32, seed=1))

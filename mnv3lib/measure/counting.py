@@ -16,10 +16,11 @@ import torch
 from fvcore.nn import FlopCountAnalysis
 from torch import nn
 
+from mnv3lib.measure.image_size import Resolution, image_size
 from mnv3lib.measure.operators import ARITHMETIC, ELEMENTWISE, HANDLERS
 from mnv3lib.models.builder import Network
 
-__all__ = ["BatchNorm", "Count", "RowCount", "check_resolution", "count", "row_modules"]
+__all__ = ["BatchNorm", "Count", "RowCount", "count", "row_modules"]
 
 BatchNorm = Literal["free", "counted", "folded"]
 
@@ -37,7 +38,8 @@ class RowCount:
     Attributes:
         index: Line of the table, from 0.
         operator: The row in words, as ``bneck 3x3``.
-        input_shape: Shape of the input without the batch axis, (C, H, W) or (C,).
+        input_shape: Shape of the input without the batch axis, (C, H, W) or (C,); None for a part
+            whose modules are called one by one, as the heads of a detector are.
         output_shape: Shape of the output without the batch axis.
         params: Learnable numbers.
         macs: Multiply-adds for one image, one per fused multiply-add.
@@ -46,8 +48,8 @@ class RowCount:
 
     index: int
     operator: str
-    input_shape: tuple[int, ...]
-    output_shape: tuple[int, ...]
+    input_shape: tuple[int, ...] | None
+    output_shape: tuple[int, ...] | None
     params: int
     macs: int
     operators: dict[str, int]
@@ -60,7 +62,7 @@ class Count:
     Attributes:
         params: Learnable numbers.
         macs: Multiply-adds, one per fused multiply-add.
-        resolution: Side of the square input, in pixels.
+        resolution: Side of the square input, or its height and width, in pixels.
         convention: What the two numbers include, in words.
         rows: The same, row by row; they add up to the totals.
         operators: Operations by kind: ``conv``, ``pointwise``, ``depthwise``, ``linear``, and
@@ -69,21 +71,10 @@ class Count:
 
     params: int
     macs: int
-    resolution: int
+    resolution: Resolution
     convention: str
     rows: tuple[RowCount, ...]
     operators: dict[str, int]
-
-
-def check_resolution(resolution: int, smallest: int = 32) -> None:
-    """Raises a ValueError unless resolution is a whole number of at least `smallest` pixels."""
-    if isinstance(resolution, bool) or not isinstance(resolution, int):
-        raise ValueError(f"resolution must be a whole number of pixels, got {resolution!r}")
-    if resolution < smallest:
-        raise ValueError(
-            f"resolution must be at least {smallest} pixels, got {resolution}; "
-            "the last map would be smaller than a pixel"
-        )
 
 
 def row_modules(model: nn.Module) -> dict[str, nn.Module]:
@@ -95,12 +86,12 @@ def row_modules(model: nn.Module) -> dict[str, nn.Module]:
 
 def count(
     model: nn.Module,
-    resolution: int = 224,
+    resolution: Resolution = 224,
     *,
     batch_norm: BatchNorm = "free",
     activations: bool = False,
 ) -> Count:
-    """Counts parameters and multiply-adds of a network for one square RGB image.
+    """Counts parameters and multiply-adds of a network for one RGB image.
 
     Convolutions (squeeze-and-excite's included) and linear layers always count, without their
     bias additions: one MAC per fused multiply-add. That is all that the papers of this book
@@ -108,7 +99,7 @@ def count(
 
     Args:
         model: The network; it is left as it was.
-        resolution: Side of the image in pixels, at least 32.
+        resolution: Side of a square image, or height and width, in pixels, at least 32.
         batch_norm: ``"free"``, ``"counted"`` or ``"folded"``; see the returned convention.
         activations: Also count one operation for each element that an activation, a
             multiplication by a gate, a residual addition or a pooling touches.
@@ -125,13 +116,13 @@ def count(
         >>> count(create_model("mobilenet_v3_large")).macs
         216589760
     """
-    check_resolution(resolution, getattr(model, "min_resolution", 32))
+    size = image_size(resolution, getattr(model, "min_resolution", 32))
     if batch_norm not in _CONVENTIONS:
         raise ValueError(f"unknown batch_norm {batch_norm!r}; choose one of {list(_CONVENTIONS)}")
     counted = {*ARITHMETIC}
     counted |= {"batch_norm"} if batch_norm == "counted" else set()
     counted |= {*ELEMENTWISE} if activations else set()
-    traced = _trace(model, resolution)
+    traced = _trace(model, size)
 
     def macs(operators: Counter) -> int:
         return sum(number for kind, number in operators.items() if kind in counted)
@@ -140,7 +131,7 @@ def count(
         RowCount(
             index,
             _operator(model, index, module),
-            *traced.shapes[name],
+            *traced.shapes.get(name, (None, None)),
             params=_params(module, batch_norm),
             macs=macs(traced.operators[name]),
             operators=dict(traced.operators[name]),
@@ -177,10 +168,10 @@ class _Trace:
     shapes: dict[str, tuple[tuple[int, ...], tuple[int, ...]]]
 
 
-def _trace(model: nn.Module, resolution: int) -> _Trace:
+def _trace(model: nn.Module, size: tuple[int, int]) -> _Trace:
     """Follows one image through a copy of the network with fvcore's tracer."""
     twin = copy.deepcopy(model).cpu().float().eval()
-    image = torch.zeros(1, 3, resolution, resolution)
+    image = torch.zeros(1, 3, *size)
     analysis = FlopCountAnalysis(twin, image).set_op_handle(**HANDLERS)
     analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
     analysis.tracer_warnings("none")

@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from torch import nn
 from tqdm import tqdm
 
-from mnv3lib.measure.counting import check_resolution
+from mnv3lib.measure.image_size import check_resolution
 from mnv3lib.measure.interleave import interleave
 from mnv3lib.measure.latency import Spread, image
 from mnv3lib.measure.runtimes import check_threads, compile_model, find_runtime

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from mnv3lib.measure.counting import check_resolution
+from mnv3lib.measure.image_size import Resolution, image_size, size_text
 from mnv3lib.measure.interleave import interleave
 from mnv3lib.measure.machine import describe_machine
 from mnv3lib.measure.runtimes import Session, check_threads, compile_model, find_runtime
@@ -88,7 +88,8 @@ class LatencyComparison:
 
     Attributes:
         timings: By name.
-        resolution: Side of the square input in pixels; the batch is one image.
+        resolution: Side of the square input, or its height and width, in pixels; the batch is
+            one image.
         runtime: Name of the runtime.
         threads: Threads it used.
         rounds: Timed rounds.
@@ -96,7 +97,7 @@ class LatencyComparison:
     """
 
     timings: dict[str, Timing]
-    resolution: int
+    resolution: Resolution
     runtime: str
     threads: int
     rounds: int
@@ -142,7 +143,7 @@ class LatencyComparison:
     def __str__(self) -> str:
         plural = "thread" if self.threads == 1 else "threads"
         head = (
-            f"{self.runtime}, {self.threads} {plural}, {self.resolution} px, batch 1: "
+            f"{self.runtime}, {self.threads} {plural}, {size_text(self.resolution)}, batch 1: "
             f"median ms [quartiles] of {self.rounds} interleaved rounds"
         )
         width = max(map(len, self.timings))
@@ -155,7 +156,7 @@ class LatencyComparison:
 
 def compare_latency(
     models: Mapping[str, nn.Module],
-    resolution: int = 224,
+    resolution: Resolution = 224,
     runtime: str = "eager",
     threads: int = 1,
     *,
@@ -171,8 +172,8 @@ def compare_latency(
     optimising. Compiling is not timed.
 
     Args:
-        models: Modules that take (1, 3, resolution, resolution) to one tensor, by name.
-        resolution: Side of the square input in pixels.
+        models: Modules that take an image, (1, 3, H, W), to one tensor, by name.
+        resolution: Side of the square input, or its height and width, in pixels.
         runtime: "eager", "onnxruntime" or "executorch".
         threads: Threads to compute with.
         rounds: Timed rounds; each visits all models in a shuffled order.
@@ -206,7 +207,7 @@ def compare_latency(
 
 def latency(
     model: nn.Module,
-    resolution: int = 224,
+    resolution: Resolution = 224,
     runtime: str = "eager",
     threads: int = 1,
     **protocol: float,
@@ -220,11 +221,11 @@ def latency(
     return comparison["model"]
 
 
-def image(resolution: int, *, seed: int = 0) -> Tensor:
-    """Return one random image (1, 3, resolution, resolution), standard normal."""
-    check_resolution(resolution)
+def image(resolution: Resolution, *, seed: int = 0) -> Tensor:
+    """Return one random image (1, 3, H, W), standard normal."""
+    size = image_size(resolution)
     generator = torch.Generator().manual_seed(seed)
-    return torch.randn(1, 3, resolution, resolution, generator=generator)
+    return torch.randn(1, 3, *size, generator=generator)
 
 
 def _check_models(models: Mapping[str, nn.Module]) -> None:

@@ -10,7 +10,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from mnv3lib.measure.counting import check_resolution, row_modules
+from mnv3lib.measure.counting import row_modules
+from mnv3lib.measure.image_size import check_resolution
 from mnv3lib.models.deploy import deploy
 from mnv3lib.ops import InvertedResidual
 

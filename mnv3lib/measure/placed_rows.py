@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from mnv3lib.measure.counting import check_resolution
+from mnv3lib.measure.image_size import check_resolution
 
 __all__ = ["PlacedRow", "placed_rows", "shape_text"]
 

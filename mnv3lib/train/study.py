@@ -26,7 +26,9 @@ from mnv3lib.train.sections import Section
 
 __all__ = ["Study", "differences", "load_study", "run_study", "study_names"]
 
-_POINTS = ("top1",)  # shares whose differences are told in percentage points
+# Shares whose differences are told in percentage points.
+_POINTS = ("top1", "map", "map50", "map75", "miou", "pixel_accuracy", "boundary")
+_OWN = {"classes", "final", "history"}  # what a run holds besides details of its task
 
 
 class Study(Section):
@@ -90,7 +92,7 @@ def differences(
         pairs: For each question, the variant and the one that is subtracted from it.
 
     Returns:
-        For each question and number, the differences; of top-1 accuracy in percentage points.
+        For each question and number, the differences; of accuracies in percentage points.
     """
     return {
         question: {
@@ -194,8 +196,7 @@ def _collect(study: Study, variant: str, runs: dict, work: Path) -> dict[str, An
         "params": cost.params,
         "final": [metrics["final"] for metrics in own],
         "history": [metrics["history"] for metrics in own],
-        "confusion": [metrics["confusion"] for metrics in own],
-        "reliability": [metrics["reliability"] for metrics in own],
+        **{name: [metrics[name] for metrics in own] for name in own[0] if name not in _OWN},
     }
 
 
