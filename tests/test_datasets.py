@@ -28,7 +28,7 @@ from mnv3lib.data.cards import CARDS
 from mnv3lib.data.inspect import check_dataset, overview
 
 NAMES = list_datasets()
-TINY = sorted(set(NAMES) - {"emoji"})
+TINY = sorted(set(NAMES) - {"emoji", "emoji-scenes"})
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mnv3lib.data import load_dataset
+from mnv3lib.data.inspect import check_dataset
 from mnv3lib.data.scenes import EmojiScenes, _keep_visible, _Object, visible_boxes
 
 FEW = ("drink", "food-fruit", "transport-air")
@@ -164,6 +166,24 @@ def test_batches():
     images, targets = data.collate([data[0], data[1]])
     assert [tuple(image.shape) for image in images] == [(3, 96, 120)] * 2
     assert [target["image_id"] for target in targets] == [0, 1]
+
+
+def test_scenes_by_name():
+    data = load_dataset("emoji-scenes", "test", task="segmentation", count=3, size=[64, 80], seed=2)
+    same = EmojiScenes("test", task="segmentation", count=3, size=(64, 80), seed=2)
+    assert (len(data), data.classes) == (3, same.classes)
+    assert torch.equal(data[1][0], same[1][0])
+    assert torch.equal(data[1][1], same[1][1])
+    assert load_dataset("emoji-scenes").task == "detection"
+    with pytest.raises(ValueError, match="has no option colour; it takes task, size, count"):
+        load_dataset("emoji-scenes", colour="red")
+
+
+def test_scenes_are_checked_like_files(monkeypatch):
+    monkeypatch.setattr(EmojiScenes, "__len__", lambda self: 2)
+    report = check_dataset("emoji-scenes", progress=False)
+    assert report.ok
+    assert report.images == {"train": 2, "test": 2}
 
 
 def test_index_out_of_range():

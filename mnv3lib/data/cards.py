@@ -59,6 +59,17 @@ _CARDS = (
         shipped=True,
     ),
     DatasetCard(
+        name="emoji-scenes",
+        title="Scenes of emoji",
+        task="detection",
+        splits=("train", "test"),
+        layout="drawn from the emoji of the package",
+        source="the emoji of the package; option task is detection or segmentation",
+        licence="the emoji's",
+        module="scenes",
+        shipped=True,
+    ),
+    DatasetCard(
         name="cifar10",
         title="CIFAR-10",
         task="classification",

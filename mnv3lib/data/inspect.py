@@ -6,9 +6,8 @@ size. Used in chapter 7 (training).
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -16,6 +15,7 @@ from tqdm import tqdm
 
 from mnv3lib.data.base import DataNotFoundError, ImageDataset
 from mnv3lib.data.catalogue import dataset_card, list_datasets, places
+from mnv3lib.data.coco import BoxFiles
 from mnv3lib.data.registry import load_dataset
 
 __all__ = ["CheckReport", "Problem", "check_dataset", "overview"]
@@ -127,7 +127,7 @@ def _check_split(
     """Adds one split to a report."""
     report.title, report.classes = dataset.title, len(dataset.classes)
     report.images[split] = len(dataset)
-    if dataset.task == "detection":
+    if isinstance(dataset, BoxFiles):
         report.boxes[split] = len(dataset.boxes)
     found = DataLoader(
         _Inspected(dataset), batch_size=None, num_workers=workers, collate_fn=_unchanged
@@ -158,15 +158,11 @@ class _Inspected(Dataset):
             image, _ = dataset[index]
         except (ValueError, FileNotFoundError) as error:
             return [str(error)]
-        return list(_LOOK.get(dataset.task, _nothing)(dataset, index, image))
+        # With labels or masks, whatever can be wrong is an error when they are loaded.
+        return list(_boxes(dataset, index, image)) if isinstance(dataset, BoxFiles) else []
 
 
-def _nothing(dataset: ImageDataset, index: int, image: torch.Tensor) -> Iterator[str]:
-    """Images with labels or masks: whatever can be wrong is an error when they are loaded."""
-    yield from ()
-
-
-def _boxes(dataset: Any, index: int, image: torch.Tensor) -> Iterator[str]:
+def _boxes(dataset: BoxFiles, index: int, image: torch.Tensor) -> Iterator[str]:
     """Boxes against the image that was decoded."""
     height, width = image.shape[1:]
     if dataset.sizes[index].tolist() != [width, height]:
@@ -177,6 +173,3 @@ def _boxes(dataset: Any, index: int, image: torch.Tensor) -> Iterator[str]:
     outside = ((boxes < -_SLACK_PX) | (boxes > limit)).any(dim=1)
     for box in boxes[outside].tolist():
         yield f"the box {box} (x0, y0, x1, y1) is outside of the {width}x{height} pixels"
-
-
-_LOOK: dict[str, Callable[..., Iterator[str]]] = {"detection": _boxes}

@@ -22,7 +22,7 @@ from mnv3lib.data.compositing import backgrounds, premultiply, resize_premultipl
 from mnv3lib.data.emoji import SPLITS, Classes, Split, SplitRule, read_tiles
 from mnv3lib.data.emoji_sheets import TILE_PX
 
-__all__ = ["EmojiScenes", "Scene", "visible_boxes"]
+__all__ = ["EmojiScenes", "Scene", "load", "visible_boxes"]
 
 _SCALE = (0.4, 1.5)  # of a tile's 64 pixels
 _OVERHANG = 0.25  # of a tile's side that may lie outside of the image
@@ -66,6 +66,22 @@ class _Object:
         """Rows and columns of the image that it lies on."""
         height, width = self.alpha.shape[-2:]
         return slice(self.top, self.top + height), slice(self.left, self.left + width)
+
+
+def load(
+    split: Split = "train",
+    *,
+    root: str | Path | None = None,
+    seed: int = 0,
+    task: SceneTask = "detection",
+    size: Sequence[int] = (128, 128),
+    count: int = 500,
+    objects: Sequence[int] = (1, 6),
+    classes: Classes = "default",
+) -> "EmojiScenes":
+    """Draws one split, for :func:`mnv3lib.data.load_dataset`; see :class:`EmojiScenes`."""
+    options = {"task": task, "count": count, "classes": classes, "root": root}
+    return EmojiScenes(split, size=tuple(size), objects=tuple(objects), seed=seed, **options)
 
 
 def visible_boxes(owners: Tensor, count: int) -> Tensor:
