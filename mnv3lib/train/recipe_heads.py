@@ -1,6 +1,8 @@
 """The heads of recipes: what stands on a network for detection and segmentation."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from mnv3lib.train.sections import Count, Pair, Section, Share
 
@@ -14,7 +16,8 @@ class DetectionHead(Section):
         kind: Always ``"ssdlite"``.
         anchors: ``"tf"`` (three on the first map) or ``"torchvision"`` (six everywhere).
         scales: Scale of the anchors of the first and of the last map, as shares of the image.
-        extra_channels: Channels of the maps after the network's own two.
+        extra_channels: Channels of the maps after the network's own two; 512, 256, 256 and 128
+            times the width multiplier if None.
         loss: ``"focal"``, or cross-entropy on the hardest negatives.
         prior: Probability that a fresh network gives to each class; 0.5 is the published code's.
         score_threshold: Detections below it are dropped.
@@ -25,7 +28,7 @@ class DetectionHead(Section):
     kind: Literal["ssdlite"]
     anchors: Literal["tf", "torchvision"] = "tf"
     scales: Pair = (0.2, 0.95)
-    extra_channels: tuple[Count, ...] = (512, 256, 256, 128)
+    extra_channels: Annotated[tuple[Count, ...], Field(strict=False)] | None = None
     loss: Literal["focal", "hard_negatives"] = "focal"
     prior: Share = 0.01
     score_threshold: Share = 0.001
