@@ -94,4 +94,5 @@ HANDLERS: dict[str, Handler] = {
     "aten::avg_pool2d": _input_elements("pool"),
     "aten::mean": _input_elements("pool"),
     "aten::pad": _free,
+    "aten::expand_as": _free,
 }
