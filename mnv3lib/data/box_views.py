@@ -208,8 +208,8 @@ def _stretch(
     """Resizes a part of the image to a square and moves the boxes along."""
     left, top, right, bottom = part
     height, width = image.shape[-2:]
-    picture = Image.fromarray(image.permute(1, 2, 0).numpy())
-    square = picture.resize((resolution,) * 2, Image.Resampling.BILINEAR, box=part)
+    pixels = image[:, top:bottom, left:right].permute(1, 2, 0).contiguous()  # (h, w, 3)
+    square = Image.fromarray(pixels.numpy()).resize((resolution,) * 2, Image.Resampling.BILINEAR)
     corner = torch.tensor([left, top] * 2)
     scale = resolution / torch.tensor([right - left, bottom - top] * 2, dtype=torch.float32)
     moved = {"boxes": (target["boxes"] - corner) * scale, "size": (width, height)}
