@@ -70,9 +70,12 @@ class Data(Section):
         train_split: Split to train on.
         eval_split: Split to evaluate on.
         resolution: Side of the square images, in pixels; for segmentation height and width.
-        eval_resize: Shorter side before the centre crop, in pixels; the resolution if None.
+        eval_resize: Shorter side before the centre crop, in pixels; the resolution if None. For
+            segmentation the shorter side of the whole image, which keeps its shape.
         crop_area: Share of the area that Inception's random resized crop takes; None for data
             sets in memory, whose images have one size.
+        scale: For segmentation, smallest and largest factor that training images are resized by
+            before a part of the resolution is cut out; None resizes them to the resolution.
         interpolation: ``"bilinear"``, ``"bicubic"``, or ``"random"`` of the two.
         subset: Train on that many images only, chosen once for all seeds.
         held_out: Take that many images from the training split, once for all seeds, and evaluate
@@ -90,6 +93,7 @@ class Data(Section):
     resolution: Count | Size
     eval_resize: Count | None = None
     crop_area: Pair | None = None
+    scale: Pair | None = None
     interpolation: Literal["bilinear", "bicubic", "random"] = "bilinear"
     subset: Count | None = None
     held_out: Count | None = None
