@@ -74,6 +74,11 @@ def test_shipped_studies_are_valid(name):
     [
         ('"without"]', '"wihtout"]', "must name two variants"),
         ("dropout = 0.0", "dropout = 0.0\n[variants.without.train]\nepoch = 2", "train.epoch"),
+        (
+            "seeds = [0, 1]",
+            'seeds = [0, 1]\nrecipes = { best = "x" }',
+            "best is none of the variants",
+        ),
         ("seeds = [0, 1]", "seeds = 3", "seeds should be a valid list"),
         ("[differences]", "[difference]", "difference is no key here"),
         ("seeds = [0, 1]", "seeds = [0, 1", "it is not TOML"),

@@ -37,6 +37,7 @@ class Study(Section):
     Attributes:
         question: What the study asks, in a sentence or two.
         recipe: Name of the recipe that all variants change.
+        recipes: Variants that change another recipe, and its name.
         seeds: Seeds; each variant is trained once with each.
         variants: For each variant, the keys that it changes, by section.
         differences: For each question, the variant and the one that is subtracted from it.
@@ -45,12 +46,13 @@ class Study(Section):
     question: str
     recipe: str
     seeds: list[int]
+    recipes: dict[str, str] = Field(default_factory=dict)
     variants: dict[str, dict[str, dict[str, Any]]]
     differences: dict[str, list[str]] = Field(default_factory=dict)
 
     def recipe_of(self, variant: str) -> Recipe:
         """The recipe of a variant."""
-        return load_recipe(self.recipe, **self.variants[variant])
+        return load_recipe(self.recipes.get(variant, self.recipe), **self.variants[variant])
 
 
 def study_names() -> list[str]:
@@ -73,6 +75,9 @@ def load_study(name: str) -> Study:
         study = Study(**tomllib.loads(path.read_text(encoding="utf-8")))
     except (tomllib.TOMLDecodeError, ValidationError) as error:
         raise RecipeError(f"{path.name}: {describe_problems(error)}") from error
+    unknown = sorted(set(study.recipes) - set(study.variants))
+    if unknown:
+        raise RecipeError(f"{path.name}: recipes.{unknown[0]} is none of the variants")
     for variant in study.variants:
         study.recipe_of(variant)
     for question, pair in study.differences.items():
@@ -202,5 +207,10 @@ def _collect(study: Study, variant: str, runs: dict, work: Path) -> dict[str, An
 
 def _without_folder(study: Study) -> dict[str, Any]:
     """The study for the record: a recipe of one's own by the name of its file alone."""
-    recipe = Path(study.recipe).name if study.recipe.endswith(".toml") else study.recipe
-    return {**study.model_dump(mode="json"), "recipe": recipe}
+
+    def shown(recipe: str) -> str:
+        return Path(recipe).name if recipe.endswith(".toml") else recipe
+
+    changed = {"recipe": shown(study.recipe)}
+    changed["recipes"] = {variant: shown(name) for variant, name in study.recipes.items()}
+    return {**study.model_dump(mode="json"), **changed}
