@@ -8,7 +8,7 @@ from mnv3lib.heads.boxes import box_area, box_iou, clip_boxes
 from mnv3lib.heads.detection_loss import DetectionLoss, detection_loss, focal_loss
 from mnv3lib.heads.detections import Detections, detect
 from mnv3lib.heads.matching import BACKGROUND, match_anchors
-from mnv3lib.heads.predictions import Predictions
+from mnv3lib.heads.predictions import OneOutput, Predictions
 from mnv3lib.heads.segmenter import Segmenter, SegmenterSpec, create_segmenter
 from mnv3lib.heads.ssdlite import SSDLite, SSDLiteSpec, create_ssdlite
 
@@ -20,6 +20,7 @@ __all__ = [
     "DetectionLoss",
     "Detections",
     "LRASPPTorchvision",
+    "OneOutput",
     "Predictions",
     "SSDLite",
     "SSDLiteSpec",
