@@ -12,8 +12,10 @@ from mnv3lib.train.recipe import Augmentation, Data, Optimizer, Recipe, Schedule
 from mnv3lib.train.recipe_files import RecipeError, load_recipe, parse_recipe, recipe_names
 from mnv3lib.train.schedules import learning_rate
 from mnv3lib.train.sections import Section
+from mnv3lib.train.task_kinds import TASKS
 
 NAMES = recipe_names()
+CLASSIFIERS = [name for name in NAMES if load_recipe(name).task == "classification"]
 IMAGENET = [
     f"imagenet/mobilenet_v3_{size}_{origin}"
     for size in ("large", "small")
@@ -43,7 +45,7 @@ def test_names() -> None:
 def test_shipped_recipe_is_whole(name: str) -> None:
     recipe = load_recipe(name)
     assert len(recipe.source.split()) > 10
-    assert recipe.data.name == name.split("/")[0]
+    assert recipe.data.name == name.split("/")[0].replace("_", "-")
     assert all(0 < value < 1 for value in recipe.expected.values())
     assert recipe.train.batch_size % recipe.train.micro_batches == 0
 
@@ -51,19 +53,20 @@ def test_shipped_recipe_is_whole(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_shipped_recipe_can_be_built(name: str) -> None:
     recipe = load_recipe(name)
-    network = create_model(
-        recipe.model.name,
-        width_mult=recipe.model.width_mult,
-        num_classes=7,
-        **recipe.model.options,
-    )
+    task = TASKS[recipe.task](recipe, [f"class {number}" for number in range(7)])
+    network = task.build_network(torch.Generator())
+    optimizer = make_optimizer(network, recipe.optimizer)
+    assert optimizer.param_groups[0]["lr"] == recipe.optimizer.lr
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_shipped_augmentation_can_be_applied(name: str) -> None:
+    recipe = load_recipe(name)
     images = torch.zeros(2, 3, recipe.data.resolution, recipe.data.resolution, dtype=torch.uint8)
     augment = Augment(recipe.augment, mean=recipe.data.mean, std=recipe.data.std, num_classes=7)
     floats, targets = augment.train(images, torch.tensor([0, 1]))
     assert floats.isfinite().all()
     assert len(targets) == 2
-    optimizer = make_optimizer(network, recipe.optimizer)
-    assert optimizer.param_groups[0]["lr"] == recipe.optimizer.lr
 
 
 @pytest.mark.parametrize("name", NAMES)
