@@ -8,8 +8,9 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from golden import golden_image, golden_state
-from mnv3lib import create_model, deploy, export_weights, load_weights
+from mnv3lib import count, create_model, deploy, export_weights, load_weights
 from mnv3lib.heads.aspp import LRASPP, RASPP, strided_means
+from mnv3lib.heads.backbones import load_backbone
 from mnv3lib.heads.segmenter import SegmenterSpec, create_segmenter, feature_row, low_tap
 from mnv3lib.models import model_spec
 from mnv3lib.models.taps import Tap
@@ -89,9 +90,18 @@ def test_only_torchvisions_form_has_its_keys(head):
 
 def test_weights_of_a_classifier_fit_the_rows():
     network, classifier = create_segmenter(SMALL, num_classes=2), create_model(SMALL)
-    result = network.load_state_dict(classifier.state_dict(), strict=False)
-    assert all(key.startswith("head.") for key in result.missing_keys)
-    assert {key.split(".")[1] for key in result.unexpected_keys} == {"14", "15"}
+    head = network.head.local.conv.weight.clone()
+    load_backbone(network, classifier)
+    for name in ("rows.0.conv.weight", "rows.12.norm.running_mean"):
+        assert torch.equal(network.state_dict()[name], classifier.state_dict()[name])
+    assert torch.equal(network.head.local.conv.weight, head)
+
+
+def test_counted_like_any_network():
+    network = create_segmenter(SMALL, num_classes=5, width_mult=0.35)
+    counted = count(network, (64, 96))
+    assert counted.params == parameters(network)
+    assert sum(row.macs for row in counted.rows) == counted.macs == macs(network, 64, 96)
 
 
 def test_where_heads_look():

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from mnv3lib.heads.aspp import LRASPP, RASPP, LRASPPTorchvision, initialise_head, resize_map
+from mnv3lib.heads.backbones import tap_channels
 from mnv3lib.heads.lr_aspp_layout import torchvision_pairs
 from mnv3lib.models import NetworkSpec, model_spec
 from mnv3lib.models.builder import Network, check_images
@@ -208,18 +209,13 @@ def create_segmenter(
 
 
 def _build_head(spec: SegmenterSpec) -> nn.Module:
-    last, *low = [_channels(spec.backbone, tap) for tap in spec.taps]
+    last, *low = [tap_channels(spec.backbone, tap) for tap in spec.taps]
     common = {"filters": spec.filters, "bn_momentum": spec.backbone.bn_momentum}
     if spec.head == "r_aspp":
         return RASPP(last, spec.num_classes, dropout=spec.dropout, **common)
     kind = LRASPP if spec.head == "lr_aspp" else LRASPPTorchvision
     geometry = {"low_channels": sum(low), "output_stride": spec.backbone.output_stride}
     return kind(last, spec.num_classes, **geometry, **common)
-
-
-def _channels(spec: NetworkSpec, tap: Tap) -> int:
-    row = spec.rows[tap.row]
-    return row.out if tap.part is None else row.exp
 
 
 def _freed_rows(spec: NetworkSpec) -> Iterator[tuple[int, int]]:
