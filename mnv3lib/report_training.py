@@ -32,12 +32,12 @@ def recipes_text(recipes: "dict[str, Recipe]") -> str:
         [name, recipe.model.name, recipe.train.epochs, recipe.train.batch_size, _expected(recipe)]
         for name, recipe in recipes.items()
     ]
-    return repr(table(rows, ["recipe", "network", "epochs", "batch", "expected top-1 %"]))
+    return repr(table(rows, ["recipe", "network", "epochs", "batch", "expected, %"]))
 
 
-def _expected(recipe: "Recipe") -> float | None:
-    share = recipe.expected.get("top1")
-    return None if share is None else 100 * share
+def _expected(recipe: "Recipe") -> str | None:
+    found = [f"{metric} {100 * share:.2f}" for metric, share in recipe.expected.items()]
+    return ", ".join(found) or None
 
 
 def trained_data(trained: "Trained") -> dict[str, Any]:

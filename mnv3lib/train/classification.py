@@ -11,6 +11,7 @@ from mnv3lib.models import create_model
 from mnv3lib.train.augment import Augment
 from mnv3lib.train.metrics import ClassificationMetrics
 from mnv3lib.train.recipe import Data, Recipe
+from mnv3lib.train.sections import refuse_keys
 
 __all__ = ["Classification"]
 
@@ -21,9 +22,13 @@ class Classification:
     Args:
         recipe: The recipe.
         classes: Names of the classes.
+
+    Raises:
+        ValueError: A key of the recipe that means nothing for classification.
     """
 
     def __init__(self, recipe: Recipe, classes: Sequence[str]) -> None:
+        refuse_keys("data", recipe.data, "classification", refused={"scale"})
         self._model = recipe.model
         self._num_classes = len(classes)
         self._smoothing = recipe.train.label_smoothing

@@ -22,7 +22,7 @@ from mnv3lib.train.sections import refuse_keys
 __all__ = ["Detection"]
 
 _REFUSED = {
-    "data": {"eval_resize", "interpolation"},
+    "data": {"eval_resize", "interpolation", "scale"},
     # The others would move or cover pixels without their boxes.
     "augment": {*Augmentation.model_fields} - {"flip", "jitter"},
     "train": {"label_smoothing"},
