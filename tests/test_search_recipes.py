@@ -1,13 +1,25 @@
 """Recipes of searches: those that ship are whole and fit what they name; mistakes are named."""
 
 import json
+import random
 from copy import deepcopy
 
 import pytest
 
-from mnv3lib.search import PPO, SMALL_32, RandomSearch, RegularizedEvolution, Reinforce, Reward
+from mnv3lib.models import model_spec
+from mnv3lib.search import (
+    PPO,
+    SMALL_32,
+    RandomSearch,
+    RegularizedEvolution,
+    Reinforce,
+    Reward,
+    macs_at,
+    width_grid,
+)
 from mnv3lib.search.nas_recipe import NasRecipe, load_nas
 from mnv3lib.search.netadapt_recipe import NetAdaptRecipe, load_netadapt
+from mnv3lib.search.proposals import propose
 from mnv3lib.search.run_nas import make_searcher
 from mnv3lib.search.spaces import find_space
 from mnv3lib.train.recipe_files import RecipeError, file_names, load_file
@@ -52,6 +64,27 @@ def test_shipped_adaptation_chooses_by_images_held_out(name):
     assert (start.data.name, start.data.resolution) == (tune.data.name, tune.data.resolution)
     assert recipe.settings.cuts.delta == recipe.cuts.delta
     assert recipe.cuts.target(10.0) == pytest.approx(10 * recipe.cuts.target_share)
+
+
+@pytest.mark.parametrize("wins", ["first", "last", "any"])
+def test_the_small_adaptation_reaches_its_target(wins):
+    """Whichever proposals win: what is shipped does not run dry."""
+    recipe = load_netadapt("emoji")
+    start = recipe.start.load()
+    spec = model_spec(
+        start.model.network,
+        num_classes=12,
+        width_mult=start.model.width_mult,
+        **start.model.options,
+    )
+    cost = macs_at(start.data.resolution)
+    goal, delta = recipe.cuts.target(cost(spec)), recipe.cuts.delta * cost(spec)
+    grid = width_grid(spec, recipe.settings.divisor, recipe.settings.smallest_share)
+    draw = random.Random(0)
+    while cost(spec) > goal:
+        proposals = propose(spec, cost, delta, grid)
+        chosen = {"first": 0, "last": -1, "any": draw.randrange(len(proposals))}[wins]
+        spec = proposals[chosen].spec
 
 
 # --- what a recipe builds ------------------------------------------------------------------------
