@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from mnv3lib.cli import claims, data, networks, searching, training
+from mnv3lib.cli import claims, data, networks, predicting, searching, training
 from mnv3lib.cli.shared import OneLineErrors
 
 __all__ = ["app", "main"]
@@ -43,7 +43,7 @@ def _options(
     pass
 
 
-for commands in (networks, training, claims):
+for commands in (networks, training, predicting, claims):
     commands.add_to(app)
 app.add_typer(data.app, name="data")
 app.add_typer(searching.app, name="search")
