@@ -136,7 +136,7 @@ def resize_pair(
             None.
 
     Returns:
-        uint8 (3, *size) and uint8 (*size).
+        The image, uint8 (3, H', W'), and the mask, uint8 (H', W'), of that size.
     """
     height, width = image.shape[1:]
     box = box or (0, 0, width, height)

@@ -3,15 +3,15 @@
 Each cell of each map owns a few boxes of fixed shapes around its centre; the coarser the map, the
 larger they are. Two layouts are in use and are not interchangeable:
 
-================== ============================== =================================
-..                 ``"tf"``                       ``"torchvision"``
-================== ============================== =================================
-first map          3 shapes, one of half the scale 6
-other maps         6                              6
-shapes of a map    1, 2, 1/2, 3, 1/3, 1 (larger)  1, 1 (larger), 2, 1/2, 3, 1/3
-wider than image   stay so                        width and height cut to the image's
-at 320 pixels      2034                           3234
-================== ============================== =================================
+================== ================================ =============================
+..                 ``"tf"``                         ``"torchvision"``
+================== ================================ =============================
+first map          3 shapes, one of half the scale  6
+other maps         6                                6
+shapes of a map    1, 2, 1/2, 3, 1/3, 1 (larger)    1, 1 (larger), 2, 1/2, 3, 1/3
+wider than image   stay so                          cut to the image's size
+at 320 pixels      2034                             3234
+================== ================================ =============================
 
 Sources: the object detection code of tensorflow/models (multiple_grid_anchor_generator) and
 pytorch/vision (anchor_utils). Scale s_k of map k runs linearly from the first to the last of

@@ -40,7 +40,7 @@ _PREDICTOR_STD = 0.01  # so that all classes start out about as likely
 
 
 def resize_map(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resizes maps, (N, C, H, W), to (N, C, *size), bilinearly."""
+    """Resizes maps, (N, C, H, W), to another height and width, bilinearly."""
     return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
 
 

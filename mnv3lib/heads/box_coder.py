@@ -35,7 +35,7 @@ def encode(boxes: Tensor, anchors: Tensor) -> Tensor:
         anchors: Corners in pixels, one for each box, (N, 4).
 
     Returns:
-        tx, ty, tw, th: the targets of the box heads, (..., N, 4).
+        The targets tx, ty, tw and th of the box heads, (..., N, 4).
 
     Raises:
         ValueError: Not four numbers a box.

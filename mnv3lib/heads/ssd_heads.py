@@ -82,7 +82,7 @@ def per_anchor(heads: Iterable[nn.Module], maps: Sequence[Tensor], columns: int)
         columns: Numbers for an anchor.
 
     Returns:
-        (N, A, columns): the anchors of a cell, then x, then y, then the map.
+        Answers in the order anchors of a cell, then x, then y, then the map; (N, A, columns).
     """
     answers = []
     for head, own in zip(heads, maps, strict=True):
