@@ -74,6 +74,30 @@ def _uniform(ratio: int, kernel: int) -> NetworkSpec:
     return replace(spec, rows=tuple(rows))
 
 
+def _last_convolution_scaled(model: str) -> NetworkSpec:
+    """A network whose last convolution the width multiplier narrows too (V3, Table 6)."""
+    spec = model_spec(model)
+    last = max(i for i, row in enumerate(spec.rows) if isinstance(row, ConvRow))
+    rows = list(spec.rows)
+    rows[last] = replace(rows[last], scaling="always")
+    return replace(spec, rows=tuple(rows))
+
+
+def _halved_last_blocks() -> NetworkSpec:
+    """MobileNetV2 with half of the channels of its last four blocks (V3, Table 7, 'RF2').
+
+    The paper does not say which of V2's channels it halves. This is MobileNetV3's rule, but for
+    the first expansion, which keeps its 576 channels.
+    """
+    spec = model_spec("mobilenet_v2")
+    first, *others = [i for i, row in enumerate(spec.rows) if isinstance(row, BneckRow)][-4:]
+    rows = list(spec.rows)
+    rows[first] = replace(rows[first], out=rows[first].out // 2)
+    for index in others:
+        rows[index] = replace(rows[index], exp=rows[index].exp // 2, out=rows[index].out // 2)
+    return replace(spec, rows=tuple(rows), stages=())
+
+
 VARIANTS: dict[str, Callable[[], NetworkSpec]] = {
     "mobilenet_v1_full_convolutions": _full_convolutions,
     "mobilenet_v1_shallow": _shallow,
@@ -89,6 +113,9 @@ VARIANTS: dict[str, Callable[[], NetworkSpec]] = {
     "mnasnet_mbconv6_5x5_only": partial(_uniform, 6, 5),
     "mnasnet_mbconv3_3x3_only": partial(_uniform, 3, 3),
     "mnasnet_mbconv3_5x5_only": partial(_uniform, 3, 5),
+    "mobilenet_v2_last_scaled": partial(_last_convolution_scaled, "mobilenet_v2"),
+    "mnasnet_a1_last_scaled": partial(_last_convolution_scaled, "mnasnet_a1"),
+    "mobilenet_v2_rf2": _halved_last_blocks,
 }
 
 
