@@ -27,7 +27,7 @@ from mnv3lib.train.sections import Section
 __all__ = ["Study", "differences", "load_study", "run_study", "study_names"]
 
 # Shares whose differences are told in percentage points.
-_POINTS = ("top1", "map", "map50", "map75", "miou", "pixel_accuracy", "boundary")
+_POINTS = ("top1", "map", "map50", "map75", "miou", "pixel_accuracy", "boundary_iou")
 _OWN = {"classes", "final", "history"}  # what a run holds besides details of its task
 
 
