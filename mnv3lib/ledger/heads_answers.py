@@ -1,25 +1,22 @@
 """Answers to claims about detectors and segmenters: each builds the network and counts.
 
 Claims name these functions as ``mnv3lib.ledger.heads_answers:segmenter_macs`` with the arguments to
-call them with. Networks are counted on PyTorch's meta device, which knows shapes but computes
-nothing: an image of 1024 x 2048 takes milliseconds. Table 6 of MobileNetV3 counts parameters
-without those of batch norm, Table 7 with them (chapters 10 and 11).
+call them with; :mod:`mnv3lib.ledger.meta_counts` counts. Table 6 of MobileNetV3 leaves out the
+parameters of batch norm, Table 7 has them (chapters 10 and 11).
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import pairwise
-from math import prod
 from typing import Any, Literal
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from mnv3lib.heads import OneOutput, create_segmenter, create_ssdlite
 from mnv3lib.heads.ssd_heads import LightHead, extra_map
 from mnv3lib.heads.ssdlite_spec import SSDLiteSpec
+from mnv3lib.ledger.meta_counts import MetaCount, count_on_meta
 from mnv3lib.ledger.variants import VARIANTS
 from mnv3lib.models import NetworkSpec, model_spec
 
@@ -38,23 +35,6 @@ COCO = 90  # outputs without the background: COCO numbers its 80 classes from 1 
 CITYSCAPES = 19
 HeadKind = Literal["light", "full"]
 Options = tuple[tuple[str, object], ...]
-
-_aten = torch.ops.aten
-_PER_OUTPUT = ("hardswish", "hardswish_", "mul", "add", "add_", "upsample_bilinear2d")
-_PER_INPUT = ("mean", "avg_pool2d", "_adaptive_avg_pool2d")
-
-
-@dataclass(frozen=True)
-class _Cost:
-    """Arithmetic of a network for one image.
-
-    Attributes:
-        macs: Multiply-adds of convolutions.
-        elements: Elements that hard swish, products, sums, pooling and resizing touch.
-    """
-
-    macs: int
-    elements: int
 
 
 def build_detector(model: str, *, num_classes: int = COCO, **options: object) -> OneOutput:
@@ -98,7 +78,9 @@ def detector_macs(
         elementwise: As in `segmenter_macs`.
         **options: As in `build_detector`.
     """
-    return _macs(_cost(build_detector, model, (resolution, resolution), _key(options)), elementwise)
+    return _macs(
+        _counted(build_detector, model, (resolution, resolution), _key(options)), elementwise
+    )
 
 
 def segmenter_params(model: str, *, batch_norm: bool = True, **options: object) -> int:
@@ -128,7 +110,7 @@ def segmenter_macs(
             pooling and resizing. Batch norm and ReLU stay free.
         **options: As in `build_segmenter`.
     """
-    return _macs(_cost(build_segmenter, model, tuple(size), _key(options)), elementwise)
+    return _macs(_counted(build_segmenter, model, tuple(size), _key(options)), elementwise)
 
 
 def detection_head_params(kind: HeadKind, *, model: str, num_classes: int) -> int:
@@ -151,7 +133,7 @@ def detection_head_macs(
     sides = spec.map_sizes(resolution)
     inside = zip(spec.map_channels[:2], sides[:2], strict=True)
     maps = [torch.empty(1, channels, side, side, device="meta") for channels, side in inside]
-    return _cost_of(parts, maps).macs
+    return count_on_meta(parts, maps).macs
 
 
 class _Parts(nn.Module):
@@ -219,35 +201,10 @@ def _built(build: Callable[..., nn.Module], model: str, options: Options) -> nn.
 
 
 @lru_cache(maxsize=128)
-def _cost(
+def _counted(
     build: Callable[..., nn.Module], model: str, size: tuple[int, ...], options: Options
-) -> _Cost:
-    return _cost_of(_built(build, model, options), torch.empty(1, 3, *size, device="meta"))
-
-
-def _cost_of(network: nn.Module, inputs: Any) -> _Cost:
-    """Counts a network on the meta device."""
-    counter = FlopCounterMode(display=False, custom_mapping=_elementwise())
-    with counter, torch.no_grad():
-        network(inputs)
-    found = dict(counter.get_flop_counts()["Global"])
-    operations = found.pop(_aten.convolution)  # PyTorch counts two for a multiply-add
-    return _Cost(operations // 2, sum(found.values()))
-
-
-def _elementwise() -> dict[Any, Callable[..., int]]:
-    """How many elements each operator touches, for PyTorch's counter."""
-
-    def outputs(*_: Any, out_shape: Sequence[int], **__: Any) -> int:
-        return prod(out_shape)
-
-    def inputs(shape: Sequence[int], *_: Any, **__: Any) -> int:
-        return prod(shape)
-
-    return {
-        **{getattr(_aten, name): outputs for name in _PER_OUTPUT},
-        **{getattr(_aten, name): inputs for name in _PER_INPUT},
-    }
+) -> MetaCount:
+    return count_on_meta(_built(build, model, options), torch.empty(1, 3, *size, device="meta"))
 
 
 def _params(network: nn.Module, batch_norm: bool) -> int:
@@ -256,5 +213,5 @@ def _params(network: nn.Module, batch_norm: bool) -> int:
     return total if batch_norm else total - sum(p.numel() for n in norms for p in n.parameters())
 
 
-def _macs(cost: _Cost, elementwise: bool) -> int:
-    return cost.macs + (cost.elements if elementwise else 0)
+def _macs(counted: MetaCount, elementwise: bool) -> int:
+    return counted.macs + (counted.elements if elementwise else 0)
