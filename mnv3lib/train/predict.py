@@ -20,7 +20,6 @@ from mnv3lib.data.box_views import BoxView
 from mnv3lib.data.images import image_tensor, read_rgb
 from mnv3lib.data.mask_views import MaskView
 from mnv3lib.heads.detections import Detections
-from mnv3lib.train.checkpoint import CheckpointError
 from mnv3lib.train.predictions import (
     BoxPrediction,
     ClassPrediction,
@@ -28,7 +27,6 @@ from mnv3lib.train.predictions import (
     Prediction,
 )
 from mnv3lib.train.recipe import Data
-from mnv3lib.train.recipe_files import RecipeError
 from mnv3lib.train.run import Trained, load_trained
 from mnv3lib.train.task_kinds import TASKS
 
@@ -101,13 +99,7 @@ def load_predictor(path: Path) -> Predictor:
         CheckpointError: It is no such file, such as the checkpoint of an unfinished run, or it is
             damaged.
     """
-    try:
-        return Predictor(load_trained(path))
-    except (RecipeError, KeyError, RuntimeError) as error:
-        raise CheckpointError(
-            f"{path} does not hold a finished network; expected the weights.safetensors that a "
-            "run leaves in its folder when it ends"
-        ) from error
+    return Predictor(load_trained(path))
 
 
 def read_picture(path: Path) -> Image.Image:

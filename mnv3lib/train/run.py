@@ -17,12 +17,12 @@ from tqdm import tqdm
 from mnv3lib.data import ImageDataset
 from mnv3lib.data.part import Part, held_out_indices
 from mnv3lib.runs import write_run
-from mnv3lib.train.checkpoint import read_checkpoint, write_checkpoint
+from mnv3lib.train.checkpoint import CheckpointError, read_checkpoint, write_checkpoint
 from mnv3lib.train.evaluate import evaluate
 from mnv3lib.train.loop import Loop
 from mnv3lib.train.processes import make_accelerator
 from mnv3lib.train.recipe import Recipe
-from mnv3lib.train.recipe_files import parse_recipe
+from mnv3lib.train.recipe_files import RecipeError, parse_recipe
 from mnv3lib.train.stopping import noting_signals
 from mnv3lib.train.task_kinds import TASKS
 
@@ -134,12 +134,19 @@ def load_trained(path: Path) -> Trained:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is no such file, or a damaged one.
+        CheckpointError: It is no such file, such as the checkpoint of an unfinished run, or it is
+            damaged.
     """
     tensors, about = read_checkpoint(path)
-    recipe, classes = parse_recipe(about["recipe"], place=path.name), tuple(about["classes"])
-    network = TASKS[recipe.task](recipe, classes).build_network()
-    network.load_state_dict(tensors["network"])
+    try:
+        recipe, classes = parse_recipe(about["recipe"], place=path.name), tuple(about["classes"])
+        network = TASKS[recipe.task](recipe, classes).build_network()
+        network.load_state_dict(tensors["network"])
+    except (RecipeError, KeyError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{path} does not hold a finished network; expected the weights.safetensors that a "
+            "run leaves in its folder when it ends"
+        ) from error
     return Trained(network.eval(), recipe, classes, about["metrics"])
 
 
