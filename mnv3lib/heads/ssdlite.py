@@ -11,22 +11,21 @@ object detection code for where the heads look. The parts are in :mod:`mnv3lib.h
 import math
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from mnv3lib.heads.anchors import AnchorKind, AnchorLayout
 from mnv3lib.heads.predictions import Predictions
 from mnv3lib.heads.ssd_heads import (
     LightHead,
     extra_map,
     initialise_heads,
     per_anchor,
-    scaled_extra_channels,
 )
 from mnv3lib.heads.ssdlite_layout import torchvision_pairs
-from mnv3lib.heads.ssdlite_spec import SSDLiteSpec
-from mnv3lib.models import Network, NetworkSpec, model_spec
+from mnv3lib.heads.ssdlite_spec import SSDLiteSpec, detector_spec
+from mnv3lib.models import Network, NetworkSpec
 from mnv3lib.models.builder import check_images
 from mnv3lib.models.taps import tapped_maps
 
@@ -76,8 +75,7 @@ class SSDLite(nn.Module):
         Returns:
             Corners in pixels, (A, 4), in the order of the predictions.
         """
-        anchors = self.spec.anchors.anchors(self.spec.map_sizes(resolution), resolution)
-        return anchors.to(next(self.parameters()))
+        return self.spec.anchors_for(resolution).to(next(self.parameters()))
 
     def maps(self, images: Tensor) -> list[Tensor]:
         """What the heads look at: C4, C5 and the extra maps.
@@ -128,35 +126,17 @@ def create_ssdlite(
     backbone: str | NetworkSpec,
     *,
     num_classes: int,
-    resolution: int = 320,
-    anchors: AnchorKind = "tf",
-    scales: tuple[float, float] = (0.2, 0.95),
-    extra_channels: tuple[int, ...] | None = None,
-    prior: float = 0.01,
-    width_mult: float = 1.0,
-    bn_eps: float = 1e-3,
-    bn_momentum: float = 0.03,
     generator: torch.Generator | None = None,
-    **options: object,
+    **options: Any,
 ) -> SSDLite:
     """Builds a detector, with fresh weights.
 
     Args:
         backbone: Name of a network, or a table of your own.
-        num_classes: Classes without background. Both published codes have 90 for COCO, which
-            numbers its 80 classes from 1 to 90.
-        resolution: Side of the images in pixels.
-        anchors: ``"tf"`` or ``"torchvision"``.
-        scales: Scale of the anchors of the first and of the last map.
-        extra_channels: Channels of the maps after the network's own two;
-            :func:`mnv3lib.heads.ssd_heads.scaled_extra_channels` when not given.
-        prior: Probability that a fresh network gives to each class.
-        width_mult: Width multiplier.
-        bn_eps: Epsilon of batch norm, of the network too, as in both published codes.
-        bn_momentum: Its momentum in PyTorch's sense, of the network too.
+        num_classes: Classes without background.
         generator: Source of the initial weights.
-        **options: Of :func:`mnv3lib.create_model`, such as ``tail="dagger"``, the paper's halving
-            of the last channels.
+        **options: Of :func:`mnv3lib.heads.ssdlite_spec.detector_spec`, such as ``anchors`` or
+            ``tail="dagger"``, the paper's halving of the last channels.
 
     Raises:
         ValueError: An unknown name or option, or a value out of range.
@@ -168,22 +148,13 @@ def create_ssdlite(
         >>> parameters - sum(2 * norm.num_features for norm in norms)  # Table 6: 3.22 M
         3215311
     """
-    norm = {"bn_eps": bn_eps, "bn_momentum": bn_momentum}
-    extra = scaled_extra_channels(width_mult) if extra_channels is None else extra_channels
-    spec = SSDLiteSpec(
-        model_spec(backbone, width_mult=width_mult, **norm, **options),
-        num_classes,
-        AnchorLayout(anchors, tuple(scales), num_maps=2 + len(extra)),
-        tuple(extra),
-        resolution,
-        prior,
-        **norm,
-    )
+    spec = detector_spec(backbone, num_classes=num_classes, **options)
     return SSDLite(spec, generator=generator)
 
 
 def _norm_layer(spec: SSDLiteSpec) -> partial:
-    return partial(nn.BatchNorm2d, eps=spec.bn_eps, momentum=spec.bn_momentum)
+    network = spec.backbone
+    return partial(nn.BatchNorm2d, eps=network.bn_eps, momentum=network.bn_momentum)
 
 
 def _build_extras(spec: SSDLiteSpec) -> nn.ModuleList:

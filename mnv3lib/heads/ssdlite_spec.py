@@ -3,13 +3,15 @@
 import math
 from dataclasses import dataclass, field
 
-from mnv3lib.heads.anchors import AnchorLayout
+from torch import Tensor
+
+from mnv3lib.heads.anchors import AnchorKind, AnchorLayout
 from mnv3lib.heads.backbones import detection_taps, tap_channels
-from mnv3lib.heads.ssd_heads import EXTRA_CHANNELS
-from mnv3lib.models import NetworkSpec
+from mnv3lib.heads.ssd_heads import EXTRA_CHANNELS, scaled_extra_channels
+from mnv3lib.models import NetworkSpec, model_spec
 from mnv3lib.models.taps import Tap
 
-__all__ = ["SSDLiteSpec"]
+__all__ = ["SSDLiteSpec", "detector_spec"]
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,8 @@ class SSDLiteSpec:
     """A detector: a network and what stands on it.
 
     Attributes:
-        backbone: The network; of its rows those up to the last map are used.
+        backbone: The network; of its rows those up to the last map are used. Its batch norm is
+            that of heads and extra maps too.
         num_classes: Classes of objects, without the background.
         anchors: Anchors of each map.
         extra_channels: Channels of the maps after the network's own two.
@@ -25,8 +28,6 @@ class SSDLiteSpec:
         prior: Probability that a fresh network gives to each class under a sigmoid. With the 0.5
             of the published codes all anchors begin by claiming all classes, and the first steps
             go into silencing them.
-        bn_eps: Epsilon of batch norm in heads and extra maps.
-        bn_momentum: Its momentum in PyTorch's sense.
 
     Raises:
         ValueError: No class, or anchors for another number of maps.
@@ -38,8 +39,6 @@ class SSDLiteSpec:
     extra_channels: tuple[int, ...] = EXTRA_CHANNELS
     resolution: int = 320
     prior: float = 0.01
-    bn_eps: float = 1e-3
-    bn_momentum: float = 0.03
 
     def __post_init__(self) -> None:
         if self.num_classes < 1:
@@ -64,6 +63,17 @@ class SSDLiteSpec:
         inside = (tap_channels(self.backbone, tap) for tap in self.taps)
         return *inside, *self.extra_channels
 
+    def anchors_for(self, resolution: int) -> Tensor:
+        """Anchors of a square image.
+
+        Args:
+            resolution: Side of the image in pixels.
+
+        Returns:
+            Corners in pixels, (A, 4), in the order of the predictions.
+        """
+        return self.anchors.anchors(self.map_sizes(resolution), resolution)
+
     def map_sizes(self, resolution: int) -> list[int]:
         """Side of every map in cells, for a square image.
 
@@ -77,3 +87,50 @@ class SSDLiteSpec:
         for _ in self.extra_channels:
             sizes.append(-(-sizes[-1] // 2))
         return sizes
+
+
+def detector_spec(
+    backbone: str | NetworkSpec,
+    *,
+    num_classes: int,
+    resolution: int = 320,
+    anchors: AnchorKind = "tf",
+    scales: tuple[float, float] = (0.2, 0.95),
+    extra_channels: tuple[int, ...] | None = None,
+    prior: float = 0.01,
+    width_mult: float = 1.0,
+    bn_eps: float = 1e-3,
+    bn_momentum: float = 0.03,
+    **options: object,
+) -> SSDLiteSpec:
+    """Describes a detector.
+
+    Args:
+        backbone: Name of a network, or a table of your own.
+        num_classes: Classes without background. Both published codes have 90 for COCO, which
+            numbers its 80 classes from 1 to 90.
+        resolution: Side of the images in pixels.
+        anchors: ``"tf"`` or ``"torchvision"``.
+        scales: Scale of the anchors of the first and of the last map.
+        extra_channels: Channels of the maps after the network's own two;
+            :func:`mnv3lib.heads.ssd_heads.scaled_extra_channels` when not given.
+        prior: Probability that a fresh network gives to each class.
+        width_mult: Width multiplier.
+        bn_eps: Epsilon of batch norm, of the network too, as in both published codes.
+        bn_momentum: Its momentum in PyTorch's sense, of the network too.
+        **options: Of :func:`mnv3lib.create_model`, such as ``tail="dagger"``, the paper's halving
+            of the last channels.
+
+    Raises:
+        ValueError: An unknown name or option, or a value out of range.
+    """
+    norm = {"bn_eps": bn_eps, "bn_momentum": bn_momentum}
+    extra = scaled_extra_channels(width_mult) if extra_channels is None else extra_channels
+    return SSDLiteSpec(
+        model_spec(backbone, width_mult=width_mult, **norm, **options),
+        num_classes,
+        AnchorLayout(anchors, tuple(scales), num_maps=2 + len(extra)),
+        tuple(extra),
+        resolution,
+        prior,
+    )
