@@ -35,7 +35,7 @@ def test_differences_are_paired_and_accuracy_is_in_points():
         "a": {"final": [{"top1": 0.75, "nll": 1.0}, {"top1": 0.5, "nll": 2.0}]},
         "b": {"final": [{"top1": 0.5, "nll": 1.5}, {"top1": 0.625, "nll": 1.0}]},
     }
-    found = differences(metrics, {"a_over_b": ["a", "b"]})
+    found = differences(metrics, {"a_over_b": ["a", "b"]}, ("top1",))
     assert found == {"a_over_b": {"top1": [25.0, -12.5], "nll": [-0.5, 1.0]}}
 
 

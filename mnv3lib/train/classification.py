@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -25,7 +26,12 @@ class Classification:
 
     Raises:
         ValueError: A key of the recipe that means nothing for classification.
+
+    Attributes:
+        points: Metrics whose differences are told in percentage points.
     """
+
+    points = ("top1",)
 
     def __init__(self, recipe: Recipe, classes: Sequence[str]) -> None:
         refuse_keys("data", recipe.data, "classification", refused={"scale"})
@@ -39,14 +45,17 @@ class Classification:
     @staticmethod
     def load(data: Data, split: str, *, train: bool, seed: int, root: str | None) -> ImageDataset:
         """Loads a split with the views that the recipe asks for: random ones only in training."""
-        view: CenterView | RandomView = CenterView(
-            data.resolution, resize=data.eval_resize, interpolation=_fixed(data.interpolation)
-        )
+        view: CenterView | RandomView = _centre(data)
         if train and data.crop_area is not None:
             view = RandomView(
                 data.resolution, area=data.crop_area, interpolation=data.interpolation
             )
         return load_dataset(data.name, split, root=root, view=view, seed=seed, **data.options)
+
+    @staticmethod
+    def look(data: Data, image: Image.Image) -> Tensor:
+        """What an evaluation sees of an RGB image, uint8 (3, resolution, resolution)."""
+        return _centre(data)(image)
 
     def build_network(self, generator: torch.Generator | None = None) -> nn.Module:
         """The recipe's network, ending in one logit a class."""
@@ -75,6 +84,7 @@ class Classification:
         return ClassificationMetrics(self._num_classes)
 
 
-def _fixed(interpolation: str) -> str:
-    """The interpolation of evaluation: bicubic where training draws one at random (timm)."""
-    return "bicubic" if interpolation == "random" else interpolation
+def _centre(data: Data) -> CenterView:
+    """The view of an evaluation: bicubic where training draws its interpolation (timm)."""
+    interpolation = "bicubic" if data.interpolation == "random" else data.interpolation
+    return CenterView(data.resolution, resize=data.eval_resize, interpolation=interpolation)

@@ -4,27 +4,28 @@ from collections.abc import Sequence
 from functools import cached_property
 
 import torch
+from PIL import Image
 from torch import Tensor
 
-from mnv3lib.data import generator_for, load_dataset
+from mnv3lib.data import load_dataset
 from mnv3lib.data.box_batch import BoxTargets, collate_boxes
 from mnv3lib.data.box_views import BoxView, RandomBoxView
+from mnv3lib.data.images import image_tensor
 from mnv3lib.data.viewed import Viewed
 from mnv3lib.heads.detection_loss import detection_loss
 from mnv3lib.heads.detections import Detections, detect
 from mnv3lib.heads.predictions import Predictions
-from mnv3lib.heads.ssdlite import SSDLite, create_ssdlite
-from mnv3lib.train.augment import Augment
+from mnv3lib.heads.ssdlite import SSDLite
+from mnv3lib.heads.ssdlite_spec import SSDLiteSpec, detector_spec
 from mnv3lib.train.detection_metrics import DetectionMetrics
-from mnv3lib.train.recipe import Augmentation, Data, Recipe
+from mnv3lib.train.joint_augment import JointAugment
+from mnv3lib.train.recipe import Data, Recipe
 from mnv3lib.train.sections import refuse_keys
 
 __all__ = ["Detection"]
 
 _REFUSED = {
     "data": {"eval_resize", "interpolation", "scale"},
-    # The others would move or cover pixels without their boxes.
-    "augment": {*Augmentation.model_fields} - {"flip", "jitter"},
     "train": {"label_smoothing"},
 }
 
@@ -41,19 +42,18 @@ class Detection:
 
     Raises:
         ValueError: A key of the recipe that means nothing for detection.
+
+    Attributes:
+        points: Metrics whose differences are told in percentage points.
     """
 
+    points = ("map", "map50", "map75", "ar100")
+
     def __init__(self, recipe: Recipe, classes: Sequence[str]) -> None:
-        data, augment = recipe.data, recipe.augment
         for name, keys in _REFUSED.items():
             refuse_keys(name, getattr(recipe, name), "detection", refused=keys)
         self._recipe, self._classes = recipe, tuple(classes)
-        self._augment = Augment(
-            augment.model_copy(update={"flip": 0.0}),  # flips are done here, with the boxes
-            mean=data.mean,
-            std=data.std,
-            num_classes=len(classes),
-        )
+        self._augment = JointAugment(recipe, classes)
 
     @staticmethod
     def load(data: Data, split: str, *, train: bool, seed: int, root: str | None) -> Viewed:
@@ -66,10 +66,20 @@ class Detection:
             view = RandomBoxView(data.resolution, area=data.crop_area)
         return Viewed(whole, view, seed=seed, collate_targets=collate_boxes)
 
+    @staticmethod
+    def look(data: Data, image: Image.Image) -> Tensor:
+        """What an evaluation sees of an RGB image, uint8 (3, resolution, resolution)."""
+        nothing = {"boxes": torch.zeros(0, 4), "image_id": 0}
+        return BoxView(data.resolution)(image_tensor(image), nothing)[0]
+
     def build_network(self, generator: torch.Generator | None = None) -> SSDLite:
         """The recipe's network with the recipe's head."""
+        return SSDLite(self._spec, generator=generator)
+
+    @cached_property
+    def _spec(self) -> SSDLiteSpec:
         model, head = self._recipe.model, self._recipe.head
-        return create_ssdlite(
+        return detector_spec(
             model.network,
             num_classes=len(self._classes),
             resolution=self._recipe.data.resolution,
@@ -78,21 +88,17 @@ class Detection:
             extra_channels=head.extra_channels,
             prior=head.prior,
             width_mult=model.width_mult,
-            generator=generator,
             **model.options,
         )
 
     @cached_property
     def anchors(self) -> Tensor:
         """Anchors of the recipe's network at the recipe's resolution, (A, 4)."""
-        return self.build_network(generator_for(0)).anchors
+        return self._spec.anchors_for(self._recipe.data.resolution)
 
     def prepare_training(self, images: Tensor, targets: BoxTargets) -> tuple[Tensor, BoxTargets]:
         """images: uint8 (N, 3, H, W). Flips some of them together with their boxes."""
-        flips = torch.rand(len(images)) < self._recipe.augment.flip
-        flips = flips.to(images.device)
-        images = torch.where(flips[:, None, None, None], images.flip(-1), images)
-        images, _ = self._augment.train(images, targets.image_ids)
+        images, flips = self._augment.train(images)
         return images, targets.flipped(flips, images.shape[-1])
 
     def prepare_evaluation(self, images: Tensor) -> Tensor:

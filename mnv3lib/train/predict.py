@@ -15,10 +15,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from mnv3lib.data import CenterView
-from mnv3lib.data.box_views import BoxView
-from mnv3lib.data.images import image_tensor, read_rgb
-from mnv3lib.data.mask_views import MaskView
+from mnv3lib.data.images import read_rgb
 from mnv3lib.heads.detections import Detections
 from mnv3lib.train.predictions import (
     BoxPrediction,
@@ -26,7 +23,6 @@ from mnv3lib.train.predictions import (
     MaskPrediction,
     Prediction,
 )
-from mnv3lib.train.recipe import Data
 from mnv3lib.train.run import Trained, load_trained
 from mnv3lib.train.task_kinds import TASKS
 
@@ -53,7 +49,7 @@ class Predictor:
         self.classes = trained.classes
         self._network = trained.network.eval()
         self._data = trained.recipe.data
-        self._prepare = TASKS[self.task](trained.recipe, trained.classes)
+        self._task = TASKS[self.task](trained.recipe, trained.classes)
 
     @torch.no_grad()
     def __call__(self, image: Image.Image) -> Prediction:
@@ -71,8 +67,8 @@ class Predictor:
         if image.mode != "RGB":
             raise ValueError(f"the image has mode {image.mode!r}, expected RGB; read_picture knows")
         device = next(self._network.parameters()).device
-        seen = _VIEWS[self.task](self._data, image)[None].to(device)
-        inputs = self._prepare.prepare_evaluation(seen)
+        seen = self._task.look(self._data, image)[None].to(device)
+        inputs = self._task.prepare_evaluation(seen)
         outputs = self._network(inputs.contiguous(memory_format=torch.channels_last)).float()
         return _ANSWERS[self.task](self, outputs, image.size)
 
@@ -81,7 +77,7 @@ class Predictor:
 
     def _boxes(self, outputs: Any, size: tuple[int, int]) -> BoxPrediction:
         """Detections are in pixels of the square that the network saw."""
-        (found,) = self._prepare.detect(outputs)
+        (found,) = self._task.detect(outputs)
         scale = torch.tensor([*size, *size]) / self._data.resolution
         boxes = found.boxes.cpu() * scale
         there = Detections(boxes, found.scores.cpu(), found.labels.cpu())
@@ -114,25 +110,6 @@ def read_picture(path: Path) -> Image.Image:
     return read_rgb(path)
 
 
-def _centre(data: Data, image: Image.Image) -> Tensor:
-    # As in mnv3lib.train.classification: what is random in training is bicubic here.
-    interpolation = "bicubic" if data.interpolation == "random" else data.interpolation
-    view = CenterView(data.resolution, resize=data.eval_resize, interpolation=interpolation)
-    return view(image)
-
-
-def _square(data: Data, image: Image.Image) -> Tensor:
-    nothing = {"boxes": torch.zeros(0, 4), "image_id": 0}
-    return BoxView(data.resolution)(image_tensor(image), nothing)[0]
-
-
-def _whole(data: Data, image: Image.Image) -> Tensor:
-    size = data.resolution
-    size = (size, size) if isinstance(size, int) else tuple(size)
-    pixels = image_tensor(image)
-    return MaskView(data.eval_resize or size)(pixels, torch.zeros_like(pixels[0]))[0]
-
-
 def _label_map(logits: Tensor, size: tuple[int, int]) -> Tensor:
     """The best class of each pixel of an image, one class at a time: photographs are large.
 
@@ -152,11 +129,6 @@ def _label_map(logits: Tensor, size: tuple[int, int]) -> Tensor:
     return labels
 
 
-_VIEWS: dict[str, Callable[[Data, Image.Image], Tensor]] = {
-    "classification": _centre,
-    "detection": _square,
-    "segmentation": _whole,
-}
 _ANSWERS: dict[str, Callable[[Predictor, Any, tuple[int, int]], Prediction]] = {
     "classification": Predictor._classes,
     "detection": Predictor._boxes,

@@ -3,26 +3,22 @@
 from collections.abc import Sequence
 
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
 from mnv3lib.data import load_dataset
+from mnv3lib.data.images import image_tensor
 from mnv3lib.data.mask_folder import VOID
 from mnv3lib.data.mask_views import MaskView, RandomMaskView
 from mnv3lib.data.viewed import Viewed
 from mnv3lib.heads.segmenter import Segmenter, create_segmenter
-from mnv3lib.train.augment import Augment
-from mnv3lib.train.recipe import Augmentation, Data, Recipe
+from mnv3lib.train.joint_augment import JointAugment
+from mnv3lib.train.recipe import Data, Recipe
 from mnv3lib.train.sections import refuse_keys
 from mnv3lib.train.segmentation_metrics import SegmentationMetrics
 
 __all__ = ["Segmentation"]
-
-_REFUSED = {
-    "data": {"crop_area", "interpolation"},  # `scale` takes their place
-    # The others would move or cover pixels without their labels.
-    "augment": {*Augmentation.model_fields} - {"flip", "jitter"},
-}
 
 
 class Segmentation:
@@ -39,19 +35,19 @@ class Segmentation:
 
     Raises:
         ValueError: A key of the recipe that means nothing for segmentation.
+
+    Attributes:
+        points: Metrics whose differences are told in percentage points.
     """
 
+    points = ("miou", "boundary_iou", "pixel_accuracy")
+
     def __init__(self, recipe: Recipe, classes: Sequence[str]) -> None:
-        data, augment = recipe.data, recipe.augment
-        for name, keys in _REFUSED.items():
-            refuse_keys(name, getattr(recipe, name), "segmentation", refused=keys)
+        # `scale` takes the place of the part to look at.
+        refused = {"crop_area", "interpolation"}
+        refuse_keys("data", recipe.data, "segmentation", refused=refused)
         self._recipe, self._num_classes = recipe, len(classes)
-        self._augment = Augment(
-            augment.model_copy(update={"flip": 0.0}),  # flips are done here, with the masks
-            mean=data.mean,
-            std=data.std,
-            num_classes=len(classes),
-        )
+        self._augment = JointAugment(recipe, classes)
 
     @staticmethod
     def load(data: Data, split: str, *, train: bool, seed: int, root: str | None) -> Viewed:
@@ -59,13 +55,16 @@ class Segmentation:
         whole = load_dataset(data.name, split, root=root, seed=seed, **data.options)
         if whole.task != "segmentation":
             raise ValueError(f"{data.name} is for {whole.task}: it has no masks to learn from")
-        size = data.resolution
-        size = (size, size) if isinstance(size, int) else tuple(size)
-        view: MaskView | RandomMaskView = MaskView(data.eval_resize or size)
-        if train:
-            fill = tuple(round(255 * mean) for mean in data.mean)
-            view = RandomMaskView(size, data.scale, fill)
-        return Viewed(whole, view, seed=seed)
+        if not train:
+            return Viewed(whole, _whole_image(data))
+        fill = tuple(round(255 * mean) for mean in data.mean)
+        return Viewed(whole, RandomMaskView(_size(data), data.scale, fill), seed=seed)
+
+    @staticmethod
+    def look(data: Data, image: Image.Image) -> Tensor:
+        """What an evaluation sees of an RGB image, uint8 (3, H, W)."""
+        pixels = image_tensor(image)
+        return _whole_image(data)(pixels, torch.zeros_like(pixels[0]))[0]
 
     def build_network(self, generator: torch.Generator | None = None) -> Segmenter:
         """The recipe's network with the recipe's head."""
@@ -83,11 +82,8 @@ class Segmentation:
 
     def prepare_training(self, images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
         """images: uint8 (N, 3, H, W); masks: uint8 (N, H, W). Flips some of both together."""
-        flips = torch.rand(len(images)) < self._recipe.augment.flip
-        flips = flips.to(images.device)[:, None, None]
-        images = torch.where(flips[:, None], images.flip(-1), images)
-        images, _ = self._augment.train(images, masks)
-        return images, torch.where(flips, masks.flip(-1), masks)
+        images, flips = self._augment.train(images)
+        return images, torch.where(flips[:, None, None], masks.flip(-1), masks)
 
     def prepare_evaluation(self, images: Tensor) -> Tensor:
         """images: uint8 (N, 3, H, W). Returns float (N, 3, H, W)."""
@@ -110,5 +106,15 @@ class Segmentation:
         return total / (masks != VOID).sum().clamp(min=1)
 
     def metrics(self) -> SegmentationMetrics:
-        """Mean IOU, boundary IOU and pixel accuracy."""
+        """Mean IoU, boundary IoU and pixel accuracy."""
         return SegmentationMetrics(self._num_classes)
+
+
+def _size(data: Data) -> tuple[int, int]:
+    """Height and width of the images to train on."""
+    size = data.resolution
+    return (size, size) if isinstance(size, int) else tuple(size)
+
+
+def _whole_image(data: Data) -> MaskView:
+    return MaskView(data.eval_resize or _size(data))

@@ -54,11 +54,11 @@ def class_overlaps(confusion: Tensor) -> Tensor:
 
 
 class SegmentationMetrics:
-    """Mean IOU, boundary IOU and pixel accuracy of logits against masks.
+    """Mean IoU, boundary IoU and pixel accuracy of logits against masks.
 
-    Boundary IOU (Cheng et al., 2021, arXiv 2103.16562) is the IOU of what lies near the border of
+    Boundary IoU (Cheng et al., 2021, arXiv 2103.16562) is the IoU of what lies near the border of
     each class, in the mask and in the prediction: it shows how well edges are met, which the
-    insides of large regions hide from the mean IOU. Near is 0.5 % of the image's diagonal here, 3
+    insides of large regions hide from the mean IoU. Near is 0.5 % of the image's diagonal here, 3
     pixels for CamVid and 11 for Cityscapes; the paper takes 2 % for single objects. Both are
     means over the classes that occur in the masks or in the predictions.
 

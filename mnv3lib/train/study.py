@@ -7,7 +7,7 @@ recorded run. Taught in chapter 7 (training).
 """
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,10 @@ from mnv3lib.train.recipe import Recipe
 from mnv3lib.train.recipe_files import RecipeError, describe_problems, load_recipe, parse_recipe
 from mnv3lib.train.run import load_trained, train
 from mnv3lib.train.sections import Section
+from mnv3lib.train.task_kinds import TASKS
 
 __all__ = ["Study", "differences", "load_study", "run_study", "study_names"]
 
-# Shares whose differences are told in percentage points.
-_POINTS = ("top1", "map", "map50", "map75", "miou", "pixel_accuracy", "boundary_iou")
 _OWN = {"classes", "final", "history"}  # what a run holds besides details of its task
 
 
@@ -88,21 +87,22 @@ def load_study(name: str) -> Study:
 
 
 def differences(
-    metrics: dict[str, dict[str, Any]], pairs: dict[str, list[str]]
+    metrics: dict[str, dict[str, Any]], pairs: dict[str, list[str]], points: Collection[str]
 ) -> dict[str, dict[str, list[float]]]:
     """Differences of pairs of variants, seed by seed.
 
     Args:
         metrics: For each variant, ``final``: one dictionary of numbers a seed.
         pairs: For each question, the variant and the one that is subtracted from it.
+        points: Numbers that are shares, whose differences are told in percentage points.
 
     Returns:
-        For each question and number, the differences; of accuracies in percentage points.
+        For each question and number, the differences.
     """
     return {
         question: {
             name: [
-                (a[name] - b[name]) * (100 if name in _POINTS else 1)
+                (a[name] - b[name]) * (100 if name in points else 1)
                 for a, b in zip(metrics[one]["final"], metrics[other]["final"], strict=True)
             ]
             for name in metrics[one]["final"][0]
@@ -150,6 +150,7 @@ def run_study(
     for (variant, _), run in runs.items():
         _check_recipe(study, variant, run, work)
     metrics = {variant: _collect(study, variant, runs, work) for variant in study.variants}
+    points = TASKS[load_recipe(study.recipe).task].points
     duration = sum(run.duration_s for run in runs.values())
     return write_run(
         name,
@@ -157,7 +158,10 @@ def run_study(
         # Cells may be older than this commit, which has only put them together.
         config={**_without_folder(study), "commits": sorted({r.commit for r in runs.values()})},
         seeds=study.seeds,
-        metrics={"variants": metrics, "differences": differences(metrics, study.differences)},
+        metrics={
+            "variants": metrics,
+            "differences": differences(metrics, study.differences, points),
+        },
         started=min(datetime.fromisoformat(run.started) for run in runs.values()),
         duration_s=duration,
         path=path,
