@@ -31,8 +31,8 @@ def record_from_command_line(
         record: Measures and writes the run; called with the file and the options.
         module: Name of the module, as it is typed.
         summary: What it does, in a line.
-        options: Default of each option by name. A list takes several words. All keyword arguments
-            of `record` and their defaults when not given.
+        options: Default of each option by name; a list or tuple takes several words. All keyword
+            arguments of `record` and their defaults when not given.
         describe: The run in words, to print.
         arguments: The words after the command; the process's own when not given.
 
@@ -42,7 +42,7 @@ def record_from_command_line(
     parser = argparse.ArgumentParser(prog=f"python -m {module}", description=summary)
     parser.add_argument("--out", type=Path, required=True, help="a file in data/runs")
     for name, default in (options or _defaults(record)).items():
-        many = isinstance(default, list)
+        many = isinstance(default, list | tuple)
         kind = type(default[0] if many else default)
         parser.add_argument(
             f"--{name}", type=kind, default=default, nargs="+" if many else None, help="%(default)s"

@@ -30,6 +30,7 @@ __all__ = [
     "macs_added",
     "macs_ratio",
     "macs_share",
+    "norm_params",
     "params",
     "params_added",
     "params_share",
@@ -51,7 +52,7 @@ def _count(model: str, resolution: int = 224, **options: object) -> Count:
 def params(model: str, *, batch_norm: bool = True, **options: object) -> int:
     """Learnable numbers of a network; without those of batch norm on request."""
     total = _count(model, **options).params
-    return total if batch_norm else total - _norm_params(build(model, **options))
+    return total if batch_norm else total - norm_params(build(model, **options))
 
 
 def macs(
@@ -156,7 +157,7 @@ def layer_params(kind: str, channels: int, kernel: int = 3) -> int:
         kernel: Side of the kernel.
     """
     layer = _LAYERS[kind](channels, channels, kernel)
-    return sum(p.numel() for p in layer.parameters()) - _norm_params(layer)
+    return sum(p.numel() for p in layer.parameters()) - norm_params(layer)
 
 
 def layer_macs(kind: str, channels: int, size: int, kernel: int = 3) -> int:
@@ -172,7 +173,8 @@ def _blocks(model: str) -> list[BneckRow]:
     return [row for row in network_spec(model).rows if isinstance(row, BneckRow)]
 
 
-def _norm_params(network: nn.Module) -> int:
+def norm_params(network: nn.Module) -> int:
+    """Learnable numbers of the batch norms in a network."""
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     return sum(p.numel() for norm in norms for p in norm.parameters())
 

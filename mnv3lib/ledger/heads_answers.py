@@ -16,6 +16,7 @@ from torch import nn
 from mnv3lib.heads import OneOutput, create_segmenter, create_ssdlite
 from mnv3lib.heads.ssd_heads import LightHead, extra_map
 from mnv3lib.heads.ssdlite_spec import SSDLiteSpec
+from mnv3lib.ledger.answers import norm_params
 from mnv3lib.ledger.meta_counts import MetaCount, count_on_meta
 from mnv3lib.ledger.variants import VARIANTS
 from mnv3lib.models import NetworkSpec, model_spec
@@ -187,10 +188,6 @@ def _head(kind: HeadKind, model: str, num_classes: int) -> tuple[_Parts, SSDLite
     return _Parts(extras, heads).eval(), spec
 
 
-def _table(model: str) -> str | NetworkSpec:
-    return VARIANTS[model]() if model in VARIANTS else model
-
-
 def _key(options: dict[str, Any]) -> Options:
     return tuple(sorted(options.items()))
 
@@ -207,10 +204,13 @@ def _counted(
     return count_on_meta(_built(build, model, options), torch.empty(1, 3, *size, device="meta"))
 
 
+def _table(model: str) -> str | NetworkSpec:
+    return VARIANTS[model]() if model in VARIANTS else model
+
+
 def _params(network: nn.Module, batch_norm: bool) -> int:
     total = sum(p.numel() for p in network.parameters())
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    return total if batch_norm else total - sum(p.numel() for n in norms for p in n.parameters())
+    return total if batch_norm else total - norm_params(network)
 
 
 def _macs(counted: MetaCount, elementwise: bool) -> int:

@@ -164,12 +164,6 @@ def main(arguments: list[str] | None = None) -> int:
         record,
         module=_MODULE,
         summary=__doc__.splitlines()[0],
-        options={
-            "works": ["runs/bccd-detectors", "runs/camvid-heads"],
-            "images": 4,
-            "seed": 0,
-            "root": "",
-        },
         describe=lambda run: f"{run.name}: {', '.join(run.metrics)}, {run.duration_s:.0f} s",
         arguments=arguments,
     )
