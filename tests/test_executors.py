@@ -222,8 +222,11 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("then", ["sys.exit(3)", "next(results)"])
-def test_a_caller_that_ends_or_is_interrupted_leaves_no_process(then, tmp_path):
+@pytest.mark.parametrize(
+    ("then", "sent"),
+    [("sys.exit(3)", None), ("next(results)", signal.SIGINT), ("next(results)", signal.SIGTERM)],
+)
+def test_a_caller_that_ends_or_is_stopped_leaves_no_process(then, sent, tmp_path):
     script = tmp_path / "caller.py"
     script.write_text(CALLER.format(then=then))
     (folder := tmp_path / "processes").mkdir()
@@ -234,14 +237,15 @@ def test_a_caller_that_ends_or_is_interrupted_leaves_no_process(then, tmp_path):
         text=True,
         start_new_session=True,
     )
-    if (
-        then == "next(results)"
-    ):  # it waits for ever: Ctrl-C reaches it, the busy worker and the idle one
+    if sent is not None:  # it waits for ever
         work.wait_until(lambda: list(folder.iterdir()))
-        os.killpg(caller.pid, signal.SIGINT)
+    if sent == signal.SIGINT:  # Ctrl-C reaches it, the busy worker and the idle one
+        os.killpg(caller.pid, sent)
+    elif sent == signal.SIGTERM:  # `kill` reaches it alone
+        caller.send_signal(sent)
     _, told = caller.communicate(timeout=60)
-    assert caller.returncode == (3 if then == "sys.exit(3)" else -signal.SIGINT)
-    assert told.count("Traceback") == (then == "next(results)")  # the workers say nothing
+    assert caller.returncode == (3 if sent is None else -sent)
+    assert told.count("Traceback") == (sent == signal.SIGINT)  # the workers say nothing
     for path in folder.iterdir():
         work.wait_until(lambda pid=int(path.name): not work.is_alive(pid))
 

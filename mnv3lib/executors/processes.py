@@ -10,6 +10,7 @@ import atexit
 import multiprocessing
 import pickle
 import signal
+import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
@@ -123,9 +124,16 @@ class _Worker:
 def _work(connection: Connection) -> None:
     """What a worker does until the pipe breaks: the other side has closed it, or is dead."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the caller, who stops us
+    threading.Thread(target=_follow_caller, daemon=True).start()
     with suppress(EOFError, OSError):
         while True:
             connection.send_bytes(_answer(connection.recv_bytes()))
+
+
+def _follow_caller() -> None:
+    """Ends this process, busy or not, once the caller has been killed; a training saves itself."""
+    wait([multiprocessing.parent_process().sentinel])
+    signal.raise_signal(signal.SIGTERM)
 
 
 def _answer(message: bytes) -> bytes:
