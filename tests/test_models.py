@@ -252,6 +252,12 @@ def test_options_of_the_ablations() -> None:
     relu = model_spec("mobilenet_v3_small", hard_swish_from="nowhere")
     assert {getattr(row, "act", None) for row in relu.rows} == {"relu", None}
     assert model_spec("mobilenet_v3_small", hard_swish_from=40) == model_spec("mobilenet_v3_small")
+    smooth = model_spec("mobilenet_v3_small", hard_swish=False)
+    acts = [getattr(row, "act", None) for row in smooth.rows]
+    assert [act == "swish" for act in acts] == [
+        getattr(row, "act", None) == "hard_swish" for row in MOBILENET_V3_SMALL.rows
+    ]
+    assert {*acts} == {"swish", "relu", None}
     plain = model_spec("mobilenet_v3_small", squeeze_excite=False)
     assert not any(row.se for row in plain.rows if isinstance(row, BneckRow))
     assert any(row.se for row in MOBILENET_V3_SMALL.rows if isinstance(row, BneckRow))

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from mnv3lib.models.rows import BneckRow, Row
 
-__all__ = ["remove_strides", "without_squeeze_excite"]
+__all__ = ["remove_strides", "with_swish", "without_squeeze_excite"]
 
 
 def remove_strides(rows: tuple[Row, ...], count: int) -> tuple[Row, ...]:
@@ -34,3 +34,12 @@ def remove_strides(rows: tuple[Row, ...], count: int) -> tuple[Row, ...]:
 def without_squeeze_excite(rows: tuple[Row, ...]) -> tuple[Row, ...]:
     """Leaves squeeze-and-excite out of every block."""
     return tuple(replace(row, se=False) if isinstance(row, BneckRow) else row for row in rows)
+
+
+def with_swish(rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    """Puts swish, the curve that hard swish stands for, in its place; gates stay as they are."""
+
+    def is_hard(row: Row) -> bool:
+        return getattr(row, "act", None) == "hard_swish"
+
+    return tuple(replace(row, act="swish") if is_hard(row) else row for row in rows)

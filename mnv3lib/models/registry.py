@@ -7,7 +7,7 @@ import torch
 
 from mnv3lib.models import efficientnet, mnasnet, mobilenet_v1, mobilenet_v2, mobilenet_v3
 from mnv3lib.models.builder import Network
-from mnv3lib.models.edits import remove_strides, without_squeeze_excite
+from mnv3lib.models.edits import remove_strides, with_swish, without_squeeze_excite
 from mnv3lib.models.rows import NetworkSpec, Row, scale_rows
 from mnv3lib.names import nearest_names
 from mnv3lib.ops import InvertedResidual, add_drop_path
@@ -22,7 +22,7 @@ _SPECS: dict[str, NetworkSpec] = {
     **mobilenet_v3.MODELS,
 }
 _CONVENTIONS = ("padding", "output_stride", "dropout", "bn_eps", "bn_momentum")
-_EDITS = ("removed_strides", "squeeze_excite")
+_EDITS = ("removed_strides", "squeeze_excite", "hard_swish")
 _FAMILY_OPTIONS = {"mobilenet_v3": ("width_rule", "tail", "head_channels", "hard_swish_from")}
 
 
@@ -67,6 +67,8 @@ def _edited(rows: tuple[Row, ...], options: dict[str, object]) -> tuple[Row, ...
         rows = mobilenet_v3.place_hard_swish(rows, None if border == "nowhere" else border)
     if not options.get("squeeze_excite", True):
         rows = without_squeeze_excite(rows)
+    if not options.get("hard_swish", True):
+        rows = with_swish(rows)
     return remove_strides(rows, options.get("removed_strides", 0))
 
 
@@ -100,7 +102,8 @@ def create_model(
         **options: For every network: ``padding`` (``"symmetric"`` or ``"same"``),
             ``output_stride`` (32, 16 or 8), ``dropout``, ``bn_eps``, ``bn_momentum``,
             ``removed_strides`` (see :func:`mnv3lib.models.edits.remove_strides`),
-            ``squeeze_excite`` (False leaves it out).
+            ``squeeze_excite`` (False leaves it out), ``hard_swish`` (False puts swish in its
+            place).
             For MobileNetV3 also ``width_rule`` (``"paper"`` or ``"torchvision"``, see
             :func:`mnv3lib.models.rows.scale_rows`), ``tail`` (``"full"``, ``"dagger"`` or
             ``"rf2"``, see :func:`mnv3lib.models.mobilenet_v3.reduce_tail`),
