@@ -10,7 +10,8 @@ from golden import golden_image, golden_state
 from mnv3lib import count, create_model, deploy, export_weights, load_weights
 from mnv3lib.heads.backbones import load_backbone
 from mnv3lib.heads.predictions import OneOutput, Predictions
-from mnv3lib.heads.ssdlite import SSDLite, SSDLiteSpec, create_ssdlite
+from mnv3lib.heads.ssdlite import SSDLite, create_ssdlite
+from mnv3lib.heads.ssdlite_spec import SSDLiteSpec
 from mnv3lib.models import WeightsError, model_spec
 from mnv3lib.models.mobilenet_v2 import MOBILENET_V2
 from mnv3lib.models.mobilenet_v3 import MOBILENET_V3_SMALL

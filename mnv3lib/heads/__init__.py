@@ -10,7 +10,8 @@ from mnv3lib.heads.detections import Detections, detect
 from mnv3lib.heads.matching import BACKGROUND, match_anchors
 from mnv3lib.heads.predictions import OneOutput, Predictions
 from mnv3lib.heads.segmenter import Segmenter, SegmenterSpec, create_segmenter
-from mnv3lib.heads.ssdlite import SSDLite, SSDLiteSpec, create_ssdlite
+from mnv3lib.heads.ssdlite import SSDLite, create_ssdlite
+from mnv3lib.heads.ssdlite_spec import SSDLiteSpec, detector_spec
 
 __all__ = [
     "BACKGROUND",
@@ -34,6 +35,7 @@ __all__ = [
     "decode",
     "detect",
     "detection_loss",
+    "detector_spec",
     "encode",
     "focal_loss",
     "load_backbone",

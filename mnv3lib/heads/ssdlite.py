@@ -29,7 +29,7 @@ from mnv3lib.models import Network, NetworkSpec
 from mnv3lib.models.builder import check_images
 from mnv3lib.models.taps import tapped_maps
 
-__all__ = ["SSDLite", "SSDLiteSpec", "create_ssdlite"]
+__all__ = ["SSDLite", "create_ssdlite"]
 
 
 class SSDLite(nn.Module):
