@@ -3,7 +3,9 @@
 import pytest
 from torch import nn
 
-from mnv3lib.measure.operator_times import operator_times
+from mnv3lib.measure.latency import image
+from mnv3lib.measure.operator_times import operator_times, program_operator_times
+from mnv3lib.measure.runtime_onnxruntime import export_onnx
 
 
 def three_layers() -> nn.Module:
@@ -23,6 +25,16 @@ def test_convolutions_are_counted_and_shares_add_up(runtime, convolution):
         assert calls[convolution] == 2
     assert sum(time.share for time in times) == pytest.approx(1.0)
     assert [time.ms for time in times] == sorted((time.ms for time in times), reverse=True)
+
+
+def test_program_is_profiled_as_its_network():
+    pytest.importorskip("onnxruntime")
+    program = export_onnx(three_layers().eval(), image(32))
+    times = program_operator_times(program, image(32), runs=3)
+    assert {time.operator: time.calls for time in times}["Conv"] == 2
+    assert sum(time.share for time in times) == pytest.approx(1.0)
+    with pytest.raises(ValueError, match="runs must be an integer of at least 1, got 0"):
+        program_operator_times(program, image(32), runs=0)
 
 
 @pytest.mark.parametrize(

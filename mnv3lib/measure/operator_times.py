@@ -3,7 +3,7 @@
 Two runtimes can tell how long each operator took: PyTorch's profiler for eager, and ONNX Runtime's
 own, after its optimisation, so that a fused activation has no time of its own and a change of
 layout has. ExecuTorch's Python package is built without its tracer; there, compare rows
-(:func:`mnv3lib.measure.row_latency.row_latencies`).
+(:func:`mnv3lib.measure.row_latency.row_latencies`). An ONNX file is profiled as it is, int8 or not.
 
 A profiler takes time itself, so the shares mean more than the sum: for the latency of the whole
 use :func:`mnv3lib.measure.latency.latency`.
@@ -28,9 +28,10 @@ from mnv3lib.measure.runtime_onnxruntime import export_onnx, open_session
 from mnv3lib.measure.runtimes import check_threads, find_runtime
 from mnv3lib.measure.silence import hushed
 
-__all__ = ["OperatorTime", "operator_times"]
+__all__ = ["OperatorTime", "operator_times", "program_operator_times"]
 
 _WARMUP = 3
+_EAGER_KERNELS = ("aten::", "onednn::")
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,7 @@ def operator_times(
             one thread or run.
         MissingRuntimeError: The runtime's package is not installed.
     """
-    if isinstance(runs, bool) or not isinstance(runs, int) or runs < 1:
-        raise ValueError(f"runs must be an integer of at least 1, got {runs!r}")
+    _check_runs(runs)
     found = find_runtime(runtime)
     if runtime not in _PROFILERS:
         raise ValueError(
@@ -88,15 +88,48 @@ def operator_times(
     frozen = copy.deepcopy(model).eval()
     with found.threads(check_threads(threads)):
         times = _PROFILERS[runtime](frozen, example, threads, runs)
+    return _longest_first(times)
+
+
+def program_operator_times(
+    program: bytes, example: Tensor, threads: int = 1, *, runs: int = 30
+) -> list[OperatorTime]:
+    """Profiles the bytes of an ONNX file with one input, in ONNX Runtime.
+
+    Args:
+        program: The file's bytes.
+        example: An input.
+        threads: Threads to compute with.
+        runs: Profiled passes; the time of an operator is the median over them.
+
+    Returns:
+        One entry for each kind of operator, the longest first.
+
+    Raises:
+        ValueError: Fewer than one thread or run.
+        MissingRuntimeError: ONNX Runtime is not installed.
+    """
+    _check_runs(runs)
+    find_runtime("onnxruntime")
+    return _longest_first(_profile_program(program, example, check_threads(threads), runs))
+
+
+def _check_runs(runs: int) -> None:
+    if isinstance(runs, bool) or not isinstance(runs, int) or runs < 1:
+        raise ValueError(f"runs must be an integer of at least 1, got {runs!r}")
+
+
+def _longest_first(times: dict[str, tuple[int, float]]) -> list[OperatorTime]:
+    """Sorts (calls, milliseconds) by kind of operator, and adds shares."""
     total_ms = sum(ms for _, ms in times.values())
-    longest_first = sorted(times.items(), key=lambda entry: -entry[1][1])
-    return [OperatorTime(kind, calls, ms, ms / total_ms) for kind, (calls, ms) in longest_first]
+    ordered = sorted(times.items(), key=lambda entry: -entry[1][1])
+    return [OperatorTime(kind, calls, ms, ms / total_ms) for kind, (calls, ms) in ordered]
 
 
 def _profile_eager(
     model: nn.Module, example: Tensor, threads: int, runs: int
 ) -> dict[str, tuple[int, float]]:
-    """(calls, milliseconds) a pass by ATen operator, time in operators that it calls left out."""
+    """(calls, milliseconds) a pass by operator of PyTorch, less those that it calls."""
     x = example.contiguous(memory_format=memory_format(model))
     with hushed(), torch.inference_mode():
         for _ in range(_WARMUP):
@@ -107,17 +140,24 @@ def _profile_eager(
     return {
         event.key: (event.count // runs, event.self_cpu_time_total / 1e3 / runs)
         for event in profiler.key_averages()
-        if event.key.startswith("aten::") and event.count >= runs
+        if event.key.startswith(_EAGER_KERNELS) and event.count >= runs
     }
 
 
 def _profile_onnxruntime(
     model: nn.Module, example: Tensor, threads: int, runs: int
 ) -> dict[str, tuple[int, float]]:
-    """(calls, milliseconds) a pass by ONNX operator of the optimised graph."""
+    """(calls, milliseconds) a pass by ONNX operator of the exported and optimised graph."""
+    return _profile_program(export_onnx(model, example), example, threads, runs)
+
+
+def _profile_program(
+    program: bytes, example: Tensor, threads: int, runs: int
+) -> dict[str, tuple[int, float]]:
+    """The same for a program in ONNX."""
     with tempfile.TemporaryDirectory() as folder:
         prefix = str(Path(folder) / "profile")
-        session = open_session(export_onnx(model, example), threads, profile_prefix=prefix)
+        session = open_session(program, threads, profile_prefix=prefix)
         feed = {session.get_inputs()[0].name: example.numpy()}
         for _ in range(_WARMUP + runs):
             session.run(None, feed)
