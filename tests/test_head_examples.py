@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mnv3lib.data.mask_folder import VOID
 from mnv3lib.heads.detections import Detections
 from mnv3lib.ledger.head_examples import decode, encode, half_size, read_examples
-from mnv3lib.ledger.record_head_examples import SCORE, main, record, spread_evenly
+from mnv3lib.ledger.record_head_examples import SCORE, hits, main, record, spread_evenly
 from mnv3lib.train.predict import Predictor
 from mnv3lib.train.run import load_trained
 from test_predict import as_picture, scenes
@@ -50,34 +50,47 @@ def test_boxes_come_back_as_predicted_and_annotated(recorded, works) -> None:
     example = found.examples[1]
     image, target = dataset[2]
     assert example.size == (96, 64)
-    torch.testing.assert_close(example.truth.boxes, target["boxes"])
-    assert torch.equal(example.truth.labels, target["labels"])
+    assert example.annotated == len(target["boxes"])
     predictor = Predictor(load_trained(works["detection"] / "one/seed-0/weights.safetensors"))
     predicted = predictor(as_picture(image)).above(SCORE).found
     assert [*example.found] == [*VARIANTS]
     for own in example.found.values():
         torch.testing.assert_close(own.boxes, predicted.boxes, atol=0.051, rtol=0)
         torch.testing.assert_close(own.scores, predicted.scores, atol=0.00051, rtol=0)
+    assert example.right["one"].tolist() == hits(predicted, target)
 
 
 def test_label_maps_come_back_at_half_size(recorded, works) -> None:
     found = recorded[0]["tiny-segmentation"]
     image, mask = scenes("segmentation")[2]
     example = found.examples[1]
-    assert torch.equal(example.truth, mask[::2, ::2])
     predictor = Predictor(load_trained(works["segmentation"] / "one/seed-0/weights.safetensors"))
-    expected = predictor(as_picture(image)).labels[::2, ::2]
-    assert all(torch.equal(own, expected) for own in example.found.values())
+    expected = predictor(as_picture(image)).labels
+    assert all(torch.equal(own, expected[::2, ::2]) for own in example.found.values())
+    labelled = mask != VOID
+    assert example.annotated == int(labelled.sum())
+    assert int(example.right["other"]) == int((expected == mask)[labelled].sum())
 
 
-def test_images_are_not_in_the_file(recorded, works) -> None:
+def test_neither_images_nor_annotations_are_in_the_file(recorded, works) -> None:
     text = recorded[1].read_text()
     content = json.loads(text)
     assert content["config"]["works"] == ["runs/tiny-detection", "runs/tiny-segmentation"]
     assert str(works["detection"].parent) not in text
     for study in content["metrics"].values():
         for image in study["images"]:
-            assert {*image} == {"index", "name", "size", "truth", "found"}
+            assert {*image} == {"index", "name", "size", "annotated", "found", "right"}
+
+
+def test_each_object_is_found_once_by_the_best_detection_of_its_class() -> None:
+    boxes = torch.tensor([[0.0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10]])
+    objects = {"boxes": boxes, "labels": torch.tensor([0, 0, 1])}
+    objects["crowd"] = torch.tensor([False, False, False])
+    places = boxes[[0, 0, 1, 2]] + torch.tensor([[0.0], [1.0], [0.0], [0.0]])  # 81 of 119 pixels
+    scores = torch.tensor([0.9, 0.8, 0.7, 0.6])
+    found = Detections(places, scores, torch.tensor([0, 0, 0, 0]))
+    assert hits(found, objects) == [True, False, True, False]  # again, and of another class
+    assert hits(found, {**objects, "crowd": ~objects["crowd"]}) == [False] * 4
 
 
 def test_box_rows_by_hand() -> None:
@@ -99,8 +112,9 @@ def test_box_rows_by_hand() -> None:
 )
 def test_any_label_map_comes_back(rows) -> None:
     labels = torch.tensor(rows, dtype=torch.uint8)
-    size = (2 * 3 - 1, 2 * len(rows))  # of the image: sides are rounded up
-    assert torch.equal(decode("segmentation", encode("segmentation", labels), size), labels)
+    size = (3, len(rows))
+    again = decode("segmentation", encode("segmentation", labels), size)
+    assert torch.equal(again, labels[::2, ::2])
 
 
 def test_half_size_is_rounded_up() -> None:

@@ -1,7 +1,8 @@
 """Recorded examples: what trained detectors and segmenters say about a few test images.
 
-The images themselves are not in the run, since they may not be passed on; who has the data set
-finds them by split and number. Boxes are in pixels of the image. Label maps are half as high and
+Neither the images nor their annotations are in the run, since they may not be passed on; who has
+the data set finds them by split and number. How well an answer agrees with them was noted when it
+was recorded. Boxes are in pixels of the image. Label maps are half as high and
 wide (every second pixel) and stored as runs: ``a12b3`` is twelve pixels of class 0 and then three
 of class 1, row by row. Written by :mod:`mnv3lib.ledger.record_head_examples`; read in chapters 10
 and 11.
@@ -28,7 +29,7 @@ _RUN = re.compile(r"([a-zA-Z.])(\d+)")
 _PIXEL_DIGITS, _SCORE_DIGITS = 1, 3
 
 Answer = Detections | Tensor
-"""Boxes, or a label map of half the image's size, uint8 (H, W); annotated boxes have score 1."""
+"""Boxes, or a label map of half the image's size, uint8 (H, W)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,15 +40,18 @@ class Example:
         index: Its number in the split.
         name: Its file's name; empty if it has none.
         size: Width and height, pixels.
-        truth: What is annotated.
+        annotated: Objects in the image, or pixels with a class.
         found: What the network of each variant predicts, by variant.
+        right: For boxes whether each has found an object, bool (N,), as a single number for label
+            maps: the pixels whose class is right.
     """
 
     index: int
     name: str
     size: tuple[int, int]
-    truth: Answer = field(repr=False)
+    annotated: int
     found: Mapping[str, Answer] = field(repr=False)
+    right: Mapping[str, Tensor] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -101,8 +105,9 @@ def _example_set(entry: Mapping[str, Any]) -> ExampleSet:
             image["index"],
             image["name"],
             tuple(image["size"]),
-            decode(task, image["truth"], image["size"]),
+            image["annotated"],
             {key: decode(task, stored, image["size"]) for key, stored in image["found"].items()},
+            {key: torch.tensor(stored) for key, stored in image["right"].items()},
         )
         for image in entry["images"]
     )
@@ -117,12 +122,16 @@ def half_size(labels: Tensor) -> Tensor:
 def encode(task: str, answer: Answer) -> list | str:
     """What is stored for boxes (rows of corners, class and score) or for a label map (its runs).
 
+    Args:
+        task: ``"detection"`` or ``"segmentation"``.
+        answer: Boxes, or a label map of the image's size, of which every second pixel is stored.
+
     Raises:
         ValueError: A class above 51, which has no letter.
 
     Example:
-        >>> encode("segmentation", torch.tensor([[0, 0, 255], [2, 2, 2]]))
-        'a2.1c3'
+        >>> encode("segmentation", torch.tensor([[0, 0, 0, 0, 255, 255]]))
+        'a2.1'
     """
     return _CODECS[task][0](answer)
 
@@ -154,7 +163,8 @@ def _decode_boxes(rows: list[list[float]], _: tuple[int, int]) -> Detections:
     return Detections(table[:, :4].float(), table[:, 5].float(), table[:, 4].long())
 
 
-def _encode_labels(labels: Tensor) -> str:
+def _encode_labels(whole: Tensor) -> str:
+    labels = half_size(whole)
     values, lengths = torch.unique_consecutive(labels.flatten(), return_counts=True)
     largest = int(values[values != VOID].max()) if (values != VOID).any() else 0
     if largest >= len(ascii_letters):

@@ -4,12 +4,13 @@
         --out data/runs/head-examples.json
 
 A work folder is that of a study: ``VARIANT/seed-0/weights.safetensors``. The images are spread
-evenly over the test split, so that nobody chooses them. Nothing is trained or timed.
+evenly over the test split, so that nobody chooses them. Annotations are compared with the answers
+and not stored. Nothing is trained or timed.
 """
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,19 +19,23 @@ from PIL import Image
 from torch import Tensor
 
 from mnv3lib.data import ImageDataset, load_dataset
+from mnv3lib.data.mask_folder import VOID
+from mnv3lib.heads.boxes import box_iou
 from mnv3lib.heads.detections import Detections
-from mnv3lib.ledger.head_examples import encode, half_size
+from mnv3lib.ledger.head_examples import encode
 from mnv3lib.recorder import record_from_command_line
 from mnv3lib.runs import RecordedRun, write_run
 from mnv3lib.train.predict import Predictor
 from mnv3lib.train.predictions import BoxPrediction, MaskPrediction
 from mnv3lib.train.run import Trained, load_trained
 
-__all__ = ["SCORE", "main", "record", "spread_evenly"]
+__all__ = ["MATCH", "SCORE", "hits", "main", "record", "spread_evenly"]
 
 _MODULE = "mnv3lib.ledger.record_head_examples"
 SCORE = 0.3
 """Detections below this score are left out."""
+MATCH = 0.5
+"""IoU from which on a detection has found an object."""
 
 
 def spread_evenly(images: int, count: int) -> list[int]:
@@ -131,31 +136,57 @@ def _example(
     pixels, target = dataset[index]
     picture = Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy())
     files = getattr(dataset, "paths", None)
+    answers = {variant: _answer(predictor(picture)) for variant, predictor in predictors.items()}
+    count, judge = _JUDGES[dataset.task]
     return {
         "index": index,
         "name": files[index].name if files else "",
         "size": list(picture.size),
-        "truth": encode(dataset.task, _annotated(target)),
-        "found": {
-            variant: encode(dataset.task, _answer(predictor(picture)))
-            for variant, predictor in predictors.items()
-        },
+        "annotated": count(target),
+        "found": {variant: encode(dataset.task, own) for variant, own in answers.items()},
+        "right": {variant: judge(own, target) for variant, own in answers.items()},
     }
 
 
-def _annotated(target: Mapping[str, Any] | Tensor) -> Detections | Tensor:
-    """What a test image shows; boxes around crowds are left out."""
-    if isinstance(target, Tensor):
-        return half_size(target)
-    kept = ~target["crowd"]
-    boxes, labels = target["boxes"][kept], target["labels"][kept]
-    return Detections(boxes, boxes.new_ones(len(boxes)), labels)
-
-
 def _answer(prediction: BoxPrediction | MaskPrediction) -> Detections | Tensor:
-    if isinstance(prediction, MaskPrediction):
-        return half_size(prediction.labels)
-    return prediction.above(SCORE).found
+    return (
+        prediction.labels
+        if isinstance(prediction, MaskPrediction)
+        else prediction.above(SCORE).found
+    )
+
+
+def hits(found: Detections, objects: Mapping[str, Tensor]) -> list[bool]:
+    """Whether each detection has found an object, by COCO's rule at an IoU of 0.5.
+
+    In the order of the scores, each takes the object of its class that it overlaps most and that no
+    other has taken.
+
+    Args:
+        found: Detections, best first.
+        objects: ``boxes``, (M, 4), ``labels`` and ``crowd``, (M,); crowds are left out.
+    """
+    kept = ~objects["crowd"]
+    overlap = box_iou(found.boxes, objects["boxes"][kept])
+    overlap *= found.labels[:, None] == objects["labels"][kept]
+    results = []
+    for row in overlap:
+        best = int(row.argmax()) if len(row) else None
+        results.append(best is not None and bool(row[best] >= MATCH))
+        if results[-1]:
+            overlap[:, best] = 0
+    return results
+
+
+def _right_pixels(labels: Tensor, mask: Tensor) -> int:
+    return int(((labels == mask) & (mask != VOID)).sum())
+
+
+# How much is annotated, and what of an answer is right.
+_JUDGES: dict[str, tuple[Callable[[Any], int], Callable[[Any, Any], Any]]] = {
+    "detection": (lambda objects: int((~objects["crowd"]).sum()), hits),
+    "segmentation": (lambda mask: int((mask != VOID).sum()), _right_pixels),
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
