@@ -5,13 +5,20 @@ from torch import Tensor, nn
 
 from mnv3lib.ops import ConvNormAct, InvertedResidual, SqueezeExcite
 
-__all__ = ["images", "small_network"]
+__all__ = ["images", "one_product", "small_network"]
 
 
 def images(count: int, side: int = 8, *, seed: int = 0) -> Tensor:
     """Normal pixels, (count, 3, side, side)."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(count, 3, side, side, generator=generator)
+
+
+def one_product(*weights: float) -> nn.Module:
+    """A convolution to one channel: y = w0 x0 + w1 x1 + w2 x2."""
+    conv = nn.Conv2d(3, 1, 1, bias=False)
+    conv.weight.data = torch.tensor(weights).reshape(1, 3, 1, 1)
+    return nn.Sequential(conv)
 
 
 def small_network(act: str = "hard_swish", *, dropout: float = 0.0) -> nn.Module:

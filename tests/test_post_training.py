@@ -1,14 +1,14 @@
 """Post-training quantisation: levels by hand, one network in and one out, clear errors."""
 
 import copy
-import math
 
 import pytest
 import torch
 from torch import nn
 
+from mnv3lib.compress.agreement import signal_to_noise_db
 from mnv3lib.compress.post_training import quantise_network, record
-from quantised_networks import images, small_network
+from quantised_networks import images, one_product, small_network
 
 pytest.importorskip("executorch")
 
@@ -17,17 +17,6 @@ def calls(graph, name):
     """The calls of an operator: what it reads, its scale, zero point, limits and type."""
     target = getattr(torch.ops.quantized_decomposed, name).default
     return [n.args for n in graph.graph.nodes if n.op == "call_function" and n.target is target]
-
-
-def snr_db(reference, other):
-    return 10 * math.log10(reference.square().sum() / (reference - other).square().sum())
-
-
-def one_product(*weights):
-    """A convolution of one weight a channel: y = w0 x0 + w1 x1 + w2 x2."""
-    conv = nn.Conv2d(3, 1, 1, bias=False)
-    conv.weight.data = torch.tensor(weights).reshape(1, 3, 1, 1)
-    return nn.Sequential(conv)
 
 
 def test_one_convolution_by_hand():
@@ -65,7 +54,7 @@ def test_it_agrees_with_the_float_network(act):
     batches = [images(16, seed=1), images(16, seed=2)]
     quantised = quantise_network(network, batches)
     with torch.no_grad():  # on the images seen, nothing is out of range
-        assert snr_db(network(batches[0]), quantised(batches[0])) > 25
+        assert signal_to_noise_db(network(batches[0]), quantised(batches[0])) > 25
 
 
 def test_the_network_is_left_alone_and_the_result_is_a_module_like_any_other():

@@ -17,7 +17,7 @@ from torch.fx import GraphModule
 from mnv3lib.measure.silence import hushed
 from mnv3lib.models import deploy
 
-__all__ = ["convert", "quantise_network", "record"]
+__all__ = ["checked_batches", "convert", "quantise_network", "record"]
 
 
 def quantise_network(
@@ -45,19 +45,44 @@ def quantise_network(
         >>> int8 = quantise_network(network, [images])  # doctest: +SKIP
     """
     from mnv3lib.compress.observers import find_calibration
-    from mnv3lib.compress.quantiser import SMALLEST_SCALE, Quantiser, with_activations
+    from mnv3lib.compress.quantiser import Quantiser, after_training
 
-    observer = find_calibration(calibration)
-    first, all_batches = _checked(batches)
+    config = after_training(find_calibration(calibration))
+    first, all_batches = checked_batches(batches)
     with hushed():
         from torchao.quantization.pt2e.quantize_pt2e import prepare_pt2e
 
-        config = with_activations(observer.with_args(eps=SMALLEST_SCALE))
         prepared = prepare_pt2e(record(network, first), Quantiser(config))
     with torch.no_grad():
         for batch in all_batches:
             prepared(batch)
     return convert(prepared)
+
+
+def checked_batches(batches: Iterable[Tensor]) -> tuple[Tensor, Iterator[Tensor]]:
+    """The first batch, and all of them, each of which is checked when its turn comes.
+
+    Raises:
+        ValueError: There is none, or (from the iterator) one is no batch of images, or of images
+            of another size than the first.
+    """
+    iterator = iter(batches)
+    first = next(iterator, None)
+    if first is None:
+        raise ValueError(
+            "no images to calibrate with: an int8 network needs the ranges of its activations; "
+            "give at least one batch of training images"
+        )
+
+    def check(batch: Tensor) -> Tensor:
+        if batch.ndim != 4 or len(batch) == 0 or batch.shape[1:] != first.shape[1:]:
+            raise ValueError(
+                f"calibration needs batches of images of one size, (N, 3, H, W), N at least 1; "
+                f"the first was {tuple(first.shape)}, this one is {tuple(batch.shape)}"
+            )
+        return batch
+
+    return check(first), map(check, chain([first], iterator))
 
 
 def record(network: nn.Module, example: Tensor) -> GraphModule:
@@ -127,24 +152,3 @@ def _without_dropout(graph: GraphModule) -> GraphModule:
             graph.graph.erase_node(node)
     graph.recompile()
     return graph
-
-
-def _checked(batches: Iterable[Tensor]) -> tuple[Tensor, Iterator[Tensor]]:
-    """The first batch, and all of them, each of which is checked when its turn comes."""
-    iterator = iter(batches)
-    first = next(iterator, None)
-    if first is None:
-        raise ValueError(
-            "no images to calibrate with: an int8 network needs the ranges of its activations; "
-            "give at least one batch of training images"
-        )
-
-    def check(batch: Tensor) -> Tensor:
-        if batch.ndim != 4 or len(batch) == 0 or batch.shape[1:] != first.shape[1:]:
-            raise ValueError(
-                f"calibration needs batches of images of one size, (N, 3, H, W), N at least 1; "
-                f"the first was {tuple(first.shape)}, this one is {tuple(batch.shape)}"
-            )
-        return batch
-
-    return check(first), map(check, chain([first], iterator))

@@ -24,14 +24,18 @@ with needs_extra("deploy"), hushed():
         XNNPACKQuantizer,
         get_symmetric_quantization_config,
     )
+    from torchao.quantization.pt2e import (
+        FakeQuantize,
+        MovingAverageMinMaxObserver,
+        MovingAveragePerChannelMinMaxObserver,
+        ObserverBase,
+    )
     from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, QuantizationConfig
     from torchao.quantization.pt2e.quantizer.quantizer import Q_ANNOTATION_KEY
 
-__all__ = ["SMALLEST_SCALE", "Quantiser", "with_activations"]
+__all__ = ["Quantiser", "after_training", "in_training", "switchable"]
 
-SMALLEST_SCALE = 2**-12
-"""Smallest step of a quantised tensor in XNNPACK's rules."""
-
+_SMALLEST_SCALE = 2**-12  # as in XNNPACK's own configuration
 _RELU6 = (torch.ops.aten.hardtanh.default, torch.ops.aten.hardtanh_.default)
 
 
@@ -43,7 +47,7 @@ class Quantiser(XNNPACKQuantizer):
     computes a convolution and its ReLU6 as one operator, which never sees those numbers.
 
     Args:
-        config: How the tensors are quantised; see :func:`with_activations`.
+        config: How the tensors are quantised; the functions below make one.
     """
 
     def __init__(self, config: QuantizationConfig) -> None:
@@ -69,16 +73,46 @@ def _take_into_layer(relu6: Node) -> None:
     relu6.meta[Q_ANNOTATION_KEY] = QuantizationAnnotation(output_qspec=moved, _annotated=True)
 
 
-def with_activations(constructor: Any, *, in_training: bool = False) -> QuantizationConfig:
-    """XNNPACK's int8 configuration with another way of finding the ranges of activations.
+def after_training(observer: type[ObserverBase]) -> QuantizationConfig:
+    """XNNPACK's int8 configuration with another observer of activations."""
+    config = get_symmetric_quantization_config(is_per_channel=True)
+    return _with(config, observer.with_args(eps=_SMALLEST_SCALE))
 
-    Args:
-        constructor: Makes an observer or fake quantisation, such as ``Observer.with_args()``.
-        in_training: Weights are observed and rounded in every step, not once at the end.
 
-    Returns:
-        Weights per channel, activations as given.
+def switchable(observer: type[ObserverBase]) -> QuantizationConfig:
+    """As :func:`after_training`, but each tensor is rounded, and can be spared that by a switch."""
+    config = after_training(observer)
+    weight = config.weight.observer_or_fake_quant_ctr
+    activation = config.input_activation.observer_or_fake_quant_ctr
+    return _with(config, _rounding(activation), _rounding(weight))
+
+
+def in_training() -> QuantizationConfig:
+    """XNNPACK's int8 configuration with fake quantisation whose ranges follow the training.
+
+    The range of an activation is a moving average over the batches, that of a weight its present
+    one. XNNPACK's own configuration fuses both with the rounding in one operator, which takes other
+    scales for weights than are used in the end (by 0.4 %, torch 2.13), and so trains for them.
     """
-    config = get_symmetric_quantization_config(is_per_channel=True, is_qat=in_training)
-    activation = replace(config.input_activation, observer_or_fake_quant_ctr=constructor)
-    return replace(config, input_activation=activation, output_activation=activation)
+    config = get_symmetric_quantization_config(is_per_channel=True, is_qat=True)
+    activation = MovingAverageMinMaxObserver.with_args(eps=_SMALLEST_SCALE)
+    weight = MovingAveragePerChannelMinMaxObserver.with_args(
+        averaging_constant=1.0, eps=_SMALLEST_SCALE
+    )
+    return _with(config, _rounding(activation), _rounding(weight))
+
+
+def _rounding(observer: Any) -> Any:
+    """Fake quantisation with the ranges of an observer."""
+    return FakeQuantize.with_args(observer=observer)
+
+
+def _with(
+    config: QuantizationConfig, activation: Any, weight: Any | None = None
+) -> QuantizationConfig:
+    """The configuration with other makers of observers or fake quantisation."""
+    reads = replace(config.input_activation, observer_or_fake_quant_ctr=activation)
+    changed = {"input_activation": reads, "output_activation": reads}
+    if weight is not None:
+        changed["weight"] = replace(config.weight, observer_or_fake_quant_ctr=weight)
+    return replace(config, **changed)
