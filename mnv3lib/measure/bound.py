@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Bind", "BoundCall"]
+__all__ = ["Bind", "BoundCall", "LoadedProgram"]
 
 
 @dataclass(frozen=True)
@@ -36,3 +36,32 @@ class BoundCall:
 
 Bind = Callable[[Tensor], BoundCall]
 """Takes an input to the runtime's own layout and ties it to the compiled program."""
+
+
+@dataclass(frozen=True)
+class LoadedProgram:
+    """A program that was compiled before, from one float32 tensor to one float32 tensor.
+
+    Attributes:
+        input_shape: Shape of the only input that it takes.
+        output_shape: Shape of what it returns.
+        tie: Ties an input of that shape to it, unchecked.
+    """
+
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    tie: Bind
+
+    def bind(self, x: Tensor) -> BoundCall:
+        """Ties an input to the program.
+
+        Raises:
+            ValueError: An input of another shape or type, of which a runtime might read what lies
+                behind it in memory.
+        """
+        if tuple(x.shape) != self.input_shape or x.dtype != torch.float32:
+            raise ValueError(
+                f"the program takes float32 {self.input_shape}, got "
+                f"{str(x.dtype).removeprefix('torch.')} {tuple(x.shape)}"
+            )
+        return self.tie(x)

@@ -16,14 +16,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mnv3lib.measure.bound import Bind, BoundCall
+from mnv3lib.measure.bound import Bind, BoundCall, LoadedProgram
 from mnv3lib.measure.program_cache import cached_program, content_key
 from mnv3lib.measure.silence import hushed
 
-__all__ = ["NAME", "PACKAGE", "compile_program", "lower", "thread_count"]
+__all__ = ["NAME", "PACKAGE", "compile_program", "load_program", "lower", "thread_count"]
 
 NAME = "executorch"
 PACKAGE = "executorch"
+
+_FLOAT32 = 6  # the number of this type in ExecuTorch's programs
 
 
 class _Root(nn.Module):
@@ -82,10 +84,14 @@ class _Program:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Runs the program on an input of its example's shape."""
+        return self.load().forward((x,))[0]
+
+    def load(self) -> Any:
+        """The loaded program."""
         if self._loaded is None:
             with hushed():
                 self._loaded = _bindings()._load_for_executorch_from_buffer(self._content)
-        return self._loaded.forward((x,))[0]
+        return self._loaded
 
     def unload(self) -> None:
         """Gives the program's memory back; its bytes stay."""
@@ -106,7 +112,33 @@ def compile_program(model: nn.Module, example: Tensor, threads: int) -> Bind:
     Returns:
         A function that ties an input to the program.
     """
-    program = _Program(lower(model, example))
+    return _binder(_Program(lower(model, example)))
+
+
+def load_program(content: bytes, threads: int) -> LoadedProgram:
+    """Reads an ExecuTorch program with one input and one output.
+
+    Args:
+        content: The bytes of a ``.pte`` file.
+        threads: Not needed here: :func:`thread_count` sets it for the process.
+
+    Raises:
+        ValueError: The program has several inputs or outputs, or other types than float32.
+        RuntimeError: The bytes are no program.
+    """
+    program = _Program(content)
+    about = program.load().method_meta("forward")
+    told = f"{about.num_inputs()} inputs and {about.num_outputs()} outputs"
+    if (about.num_inputs(), about.num_outputs()) != (1, 1):
+        raise ValueError(f"expected one input and one output, the program has {told}")
+    source, result = about.input_tensor_meta(0), about.output_tensor_meta(0)
+    if (source.dtype(), result.dtype()) != (_FLOAT32, _FLOAT32):
+        raise ValueError(f"expected a program from float32 to float32, this one is {about}")
+    return LoadedProgram(tuple(source.sizes()), tuple(result.sizes()), _binder(program))
+
+
+def _binder(program: _Program) -> Bind:
+    """What ties inputs to a program."""
 
     def bind(x: Tensor) -> BoundCall:
         source = x.detach().contiguous()

@@ -12,19 +12,27 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from mnv3lib.measure.bound import Bind, BoundCall
+from mnv3lib.measure.bound import Bind, BoundCall, LoadedProgram
 from mnv3lib.measure.silence import hushed
 
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["NAME", "PACKAGE", "compile_program", "export_onnx", "open_session", "thread_count"]
+__all__ = [
+    "NAME",
+    "PACKAGE",
+    "compile_program",
+    "export_onnx",
+    "load_program",
+    "open_session",
+    "thread_count",
+]
 
 NAME = "onnxruntime"
 PACKAGE = "onnxruntime"
@@ -79,19 +87,36 @@ def compile_program(model: nn.Module, example: Tensor, threads: int) -> Bind:
         threads: Threads inside an operator.
 
     Returns:
-        A function that binds an input, without a copy if it is contiguous, and a fresh output;
-        a call runs the session between the two.
+        What `load_program` binds with.
     """
-    session = open_session(export_onnx(model, example), threads)
-    with torch.inference_mode():
-        output_shape = model(example).shape
+    return load_program(export_onnx(model, example), threads).bind
+
+
+def load_program(program: bytes, threads: int) -> LoadedProgram:
+    """Open an ONNX file with fixed shapes.
+
+    Args:
+        program: The file's bytes.
+        threads: Threads inside an operator.
+
+    Returns:
+        The program; it binds an input, without a copy if it is contiguous, and a fresh output, and
+        a call runs the session between the two.
+
+    Raises:
+        ValueError: The graph has several inputs or outputs, other types, or open dimensions.
+    """
+    session = open_session(program, threads)
+    (source_name, input_shape), (result_name, output_shape) = map(
+        _only, ("input", "output"), (session.get_inputs(), session.get_outputs())
+    )
 
     def bind(x: Tensor) -> BoundCall:
         source = x.detach().contiguous()
         result = torch.empty(output_shape)
         binding = session.io_binding()
-        binding.bind_input(_INPUT, "cpu", 0, "float32", tuple(source.shape), source.data_ptr())
-        binding.bind_output(_OUTPUT, "cpu", 0, "float32", tuple(result.shape), result.data_ptr())
+        binding.bind_input(source_name, "cpu", 0, "float32", input_shape, source.data_ptr())
+        binding.bind_output(result_name, "cpu", 0, "float32", output_shape, result.data_ptr())
 
         def step() -> Tensor:
             session.run_with_iobinding(binding)
@@ -99,7 +124,17 @@ def compile_program(model: nn.Module, example: Tensor, threads: int) -> Bind:
 
         return BoundCall(step, source)
 
-    return bind
+    return LoadedProgram(input_shape, output_shape, bind)
+
+
+def _only(what: str, values: Sequence[onnxruntime.NodeArg]) -> tuple[str, tuple[int, ...]]:
+    """Return name and shape of a graph's only input or output."""
+    told = ", ".join(f"{value.name} {value.type} {value.shape}" for value in values)
+    if len(values) != 1 or values[0].type != "tensor(float)":
+        raise ValueError(f"expected one {what} of type tensor(float), the graph has {told}")
+    if not all(isinstance(side, int) for side in values[0].shape):
+        raise ValueError(f"expected an {what} of fixed shape, the graph has {told}")
+    return values[0].name, tuple(values[0].shape)
 
 
 @contextlib.contextmanager
