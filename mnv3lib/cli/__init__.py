@@ -1,4 +1,4 @@
-"""The ``mnv3`` command: networks, data, training, search, and the papers' claims held against them.
+"""The ``mnv3`` command: networks from building to export, and the papers' claims checked.
 
 Results go to the standard output, as tables or with ``--json`` for programs; progress and errors go
 to the standard error. A wrong argument is one line there, and the exit status is 2. What a command
@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from mnv3lib.cli import claims, data, networks, predicting, searching, training
+from mnv3lib.cli import claims, data, exporting, networks, predicting, searching, training
 from mnv3lib.cli.shared import OneLineErrors
 
 __all__ = ["app", "main"]
@@ -18,7 +18,10 @@ __all__ = ["app", "main"]
 app = typer.Typer(
     name="mnv3",
     cls=OneLineErrors,
-    help="Build, time, train and search MobileNetV3 and its relatives; check their papers' claims.",
+    help=(
+        "Build, time, train, search and export MobileNetV3 and its relatives; check their papers' "
+        "claims."
+    ),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -43,7 +46,7 @@ def _options(
     pass
 
 
-for commands in (networks, training, predicting, claims):
+for commands in (networks, training, predicting, exporting, claims):
     commands.add_to(app)
 app.add_typer(data.app, name="data")
 app.add_typer(searching.app, name="search")

@@ -1,10 +1,14 @@
 """``mnv3 list``, ``profile`` and ``latency``: networks, what they cost and how long they take."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mnv3lib.cli.shared import AsJson, print_result
+
+if TYPE_CHECKING:
+    from mnv3lib.measure.latency import LatencyComparison
 
 __all__ = ["add_to", "latency", "list_command", "profile"]
 
@@ -73,7 +77,10 @@ def profile(
 
 
 def latency(
-    names: Annotated[list[str], typer.Argument(help="Networks; 'mnv3 list' shows them.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(help="Networks, which 'mnv3 list' shows, or files of 'mnv3 export'."),
+    ],
     width: Width = 1.0,
     resolution: Resolution = 224,
     runtime: Runtime = "eager",
@@ -81,20 +88,66 @@ def latency(
     deploy: Deploy = False,
     rounds: Rounds = 30,
     seconds: Seconds = None,
+    device: Annotated[
+        str | None, typer.Option(help="adb: time .pte files on the phone that adb sees.")
+    ] = None,
+    runner: Annotated[
+        Path | None, typer.Option(help="ExecuTorch's executor_runner, built for the phone.")
+    ] = None,
     json: AsJson = False,
 ) -> None:
-    """Time networks side by side, in interleaved rounds."""
+    """Time networks, or files, side by side, in interleaved rounds."""
     from mnv3lib import report
     from mnv3lib.measure.latency import compare_latency
+    from mnv3lib.measure.program_file import PROGRAMS
     from mnv3lib.models import create_model
     from mnv3lib.models import deploy as deployed
 
+    files = [Path(name) for name in names if name.endswith(tuple(PROGRAMS))]
+    if files or device is not None or runner is not None:
+        if len(files) < len(names):
+            raise ValueError(f"give networks or files ({', '.join(PROGRAMS)}), got {names}")
+        own = {"--width": width != 1, "--resolution": resolution != 224, "--deploy": deploy}
+        _refuse(own | {"--runtime": runtime != "eager"}, "does not go with files: it is fixed")
+        comparison = _time_files(files, threads, rounds, seconds, device, runner)
+        print_result(json, comparison, report.latency_data, report.latency_text)
+        return
     networks = {name: create_model(name, width_mult=width) for name in names}
     if deploy:
         networks = {name: deployed(network) for name, network in networks.items()}
     protocol = {"rounds": rounds, "seconds": seconds}
     comparison = compare_latency(networks, resolution, runtime, threads, **protocol)
     print_result(json, comparison, report.latency_data, report.latency_text)
+
+
+def _time_files(
+    files: list[Path],
+    threads: int,
+    rounds: int,
+    seconds: float | None,
+    device: str | None,
+    runner: Path | None,
+) -> "LatencyComparison":
+    """Times files here or on a phone."""
+    from mnv3lib.measure.android import compare_on_phone
+    from mnv3lib.measure.program_latency import compare_files
+
+    if device is None:
+        _refuse({"--runner": runner is not None}, "is for --device adb")
+        return compare_files(files, threads, rounds=rounds, seconds=seconds)
+    if device != "adb":
+        raise ValueError(f"unknown device {device!r}: choose adb, or leave it out for this machine")
+    _refuse({"--seconds": seconds is not None}, "does not go with --device; give --rounds")
+    if runner is None:
+        raise ValueError("--device adb needs --runner, ExecuTorch's executor_runner for the phone")
+    return compare_on_phone(files, runner, threads, rounds=rounds)
+
+
+def _refuse(given: dict[str, bool], why: str) -> None:
+    """Raises a ValueError for the first option that is given."""
+    for option, is_given in given.items():
+        if is_given:
+            raise ValueError(f"{option} {why}")
 
 
 def _given(**options: str | None) -> dict[str, str]:
