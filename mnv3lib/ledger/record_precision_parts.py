@@ -1,0 +1,157 @@
+"""Find out which operators take the time in float and in int8, and record the run.
+
+    python -m mnv3lib.ledger.record_precision_parts --out data/runs/precision-parts.json
+
+PyTorch and ONNX Runtime tell the time of each operator; ExecuTorch's Python package is built
+without its tracer and cannot. The networks and programs are those of
+:mod:`mnv3lib.ledger.record_precision_latency`. A profiler takes time itself, so shares mean more
+than sums. Let nothing else run on the machine meanwhile. Shown in chapter 12.
+"""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from mnv3lib.ledger.drafts import Draft
+from mnv3lib.ledger.precision_programs import (
+    NETWORKS,
+    PrecisionCase,
+    in_eager_form,
+    networks_of,
+    program_bytes,
+)
+from mnv3lib.measure.latency import image
+from mnv3lib.measure.operator_times import OperatorTime, operator_times, program_operator_times
+from mnv3lib.recorder import record_from_command_line
+from mnv3lib.runs import RecordedRun, write_run
+
+__all__ = ["PROFILERS", "main", "measure_parts", "record"]
+
+_MODULE = "mnv3lib.ledger.record_precision_parts"
+_DIGITS = 5  # of a millisecond: what is beyond is noise
+
+Protocol = Mapping[str, int]
+
+
+def _in_eager(network: nn.Module, example: Tensor, threads: int, runs: int) -> list[OperatorTime]:
+    form = in_eager_form(network, example)
+    return operator_times(form, example.shape[-1], "eager", threads, runs=runs)
+
+
+def _in_onnxruntime(
+    network: nn.Module, example: Tensor, threads: int, runs: int
+) -> list[OperatorTime]:
+    program = program_bytes(network, example, "onnxruntime")
+    return program_operator_times(program, example, threads, runs=runs)
+
+
+PROFILERS: dict[str, Callable[[nn.Module, Tensor, int, int], list[OperatorTime]]] = {
+    "eager": _in_eager,
+    "onnxruntime": _in_onnxruntime,
+}
+"""By runtime."""
+
+
+def measure_parts(case: PrecisionCase, runtime: str, protocol: Protocol) -> dict[str, list[dict]]:
+    """Profiles one network on one runtime.
+
+    Returns:
+        By precision the kinds of operators, the longest first, ready for JSON: ``operator``,
+        ``calls``, ``ms`` and ``share``, see :class:`mnv3lib.measure.operator_times.OperatorTime`.
+    """
+    example = image(case.resolution, seed=protocol["seed"])
+    networks = networks_of(case, seed=protocol["seed"])
+    profiler = PROFILERS[runtime]
+    times = {
+        precision: profiler(network, example, protocol["threads"], protocol["runs"])
+        for precision, network in networks.items()
+    }
+    return {precision: [_entry(time) for time in found] for precision, found in times.items()}
+
+
+def _entry(time: OperatorTime) -> dict[str, object]:
+    return {**asdict(time), "ms": round(time.ms, _DIGITS), "share": round(time.share, _DIGITS)}
+
+
+def record(
+    out: Path,
+    *,
+    networks: Sequence[str] = tuple(NETWORKS),
+    runtimes: Sequence[str] = tuple(PROFILERS),
+    threads: int = 1,
+    runs: int = 60,
+    seed: int = 0,
+    cases: Mapping[str, PrecisionCase] = NETWORKS,
+) -> RecordedRun:
+    """Profiles all networks on all runtimes and writes the run.
+
+    Args:
+        out: The JSON file to write, for instance ``data/runs/precision-parts.json``.
+        networks: Names of `cases`.
+        runtimes: Names of `PROFILERS`.
+        threads: Threads to compute with.
+        runs: Profiled passes.
+        seed: Seed of weights and images.
+        cases: The networks by name.
+
+    Returns:
+        The run; its metrics hold for each network and runtime what `measure_parts` returns.
+
+    Raises:
+        ValueError: An unknown network or runtime, or a number out of range.
+    """
+    _check_known("network", networks, cases)
+    _check_known("runtime", runtimes, PROFILERS)
+    protocol = {"threads": threads, "runs": runs, "seed": seed}
+    config = {**protocol, "batch": 1, "networks": list(networks), "runtimes": list(runtimes)}
+    draft = Draft(out.stem, config)
+    metrics: dict[str, dict] = {name: {} for name in networks}
+    pairs = [(name, runtime) for name in networks for runtime in runtimes]
+    for name, runtime in tqdm(pairs, "operators", disable=None):
+        measure = partial(measure_parts, cases[name], runtime, protocol)
+        metrics[name][runtime] = draft.part(f"{name} {runtime}", measure)
+    run = write_run(
+        out.stem,
+        command=f"python -m {_MODULE} --networks {' '.join(networks)} "
+        f"--runtimes {' '.join(runtimes)} --runs {runs} --seed {seed} --out data/runs/{out.name}",
+        config=config,
+        seeds=[seed],
+        metrics=metrics,
+        started=draft.started,
+        duration_s=draft.duration_s,
+        path=out,
+    )
+    draft.discard()
+    return run
+
+
+def _check_known(what: str, names: Sequence[str], known: Mapping[str, object]) -> None:
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ValueError(f"unknown {what} {unknown[0]!r}: choose some of {', '.join(known)}")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Records a run from the command line; see :mod:`mnv3lib.recorder`."""
+    return record_from_command_line(
+        record,
+        module=_MODULE,
+        summary=__doc__.splitlines()[0],
+        options={
+            "networks": list(NETWORKS),
+            "runtimes": list(PROFILERS),
+            "runs": 60,
+            "seed": 0,
+        },
+        describe=lambda run: f"{run.name}: {len(run.metrics)} networks, {run.duration_s:.0f} s",
+        arguments=arguments,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
