@@ -8,7 +8,7 @@ from torch import nn
 
 from mnv3lib.compress.agreement import (
     Agreement,
-    agreement,
+    compare_networks,
     layer_sensitivity,
     signal_to_noise_db,
     top1_agreement,
@@ -34,10 +34,10 @@ def test_two_networks_by_hand():
     def swapped(x):  # the second image's logits are exchanged
         return x.flip(1) if x.max() > 1 else x
 
-    found = agreement(lambda x: x, swapped, [first, second])  # energies 1 + 4 and 0 + 8
+    found = compare_networks(lambda x: x, swapped, [first, second])  # energies 1 + 4 and 0 + 8
     assert found == Agreement(0.5, pytest.approx(10 * math.log10(5 / 8)), 2)
     with pytest.raises(ValueError, match="no images to compare"):
-        agreement(swapped, swapped, [])
+        compare_networks(swapped, swapped, [])
 
 
 def test_the_layer_that_is_to_blame():

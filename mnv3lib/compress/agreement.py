@@ -20,7 +20,7 @@ from mnv3lib.measure.silence import hushed
 __all__ = [
     "Agreement",
     "LayerSensitivity",
-    "agreement",
+    "compare_networks",
     "layer_sensitivity",
     "signal_to_noise_db",
     "top1_agreement",
@@ -78,7 +78,7 @@ def signal_to_noise_db(reference: Tensor, other: Tensor) -> float:
 
 
 @torch.no_grad()
-def agreement(
+def compare_networks(
     network: Callable[[Tensor], Tensor],
     other: Callable[[Tensor], Tensor],
     batches: Sequence[Tensor],
