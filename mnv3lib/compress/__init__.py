@@ -22,6 +22,7 @@ from mnv3lib.compress.affine import (
 from mnv3lib.compress.agreement import (
     Agreement,
     LayerSensitivity,
+    compare_networks,
     layer_sensitivity,
     signal_to_noise_db,
     top1_agreement,
@@ -38,6 +39,7 @@ __all__ = [
     "LayerSensitivity",
     "Levels",
     "affine_from_range",
+    "compare_networks",
     "dequantise",
     "fake_quantise",
     "hard_swish_levels",
