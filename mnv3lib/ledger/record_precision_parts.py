@@ -61,8 +61,8 @@ def measure_parts(case: PrecisionCase, runtime: str, protocol: Protocol) -> dict
     """Profiles one network on one runtime.
 
     Returns:
-        By precision the kinds of operators, the longest first, ready for JSON: ``operator``,
-        ``calls``, ``ms`` and ``share``, see :class:`mnv3lib.measure.operator_times.OperatorTime`.
+        By precision the kinds of operators, the longest first, with ``operator``, ``calls``, ``ms``
+        and ``share`` of :class:`mnv3lib.measure.operator_times.OperatorTime`, ready for JSON.
     """
     example = image(case.resolution, seed=protocol["seed"])
     networks = networks_of(case, seed=protocol["seed"])

@@ -45,8 +45,8 @@ class JointAugment:
             images: RGB, uint8, (N, 3, H, W).
 
         Returns:
-            Normalised images, float32, and whether each was flipped, bool (N,): its target must
-            be flipped with it.
+            Normalised images, float32, and whether each was flipped, bool (N,). Targets must be
+            flipped with them.
         """
         flips = (torch.rand(len(images)) < self._flip).to(images.device)
         images = torch.where(flips[:, None, None, None], images.flip(-1), images)
