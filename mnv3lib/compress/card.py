@@ -9,7 +9,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from torch import Tensor
 
 from mnv3lib.compress.agreement import signal_to_noise_db, top1_agreement
 from mnv3lib.files import write_atomically
+from mnv3lib.measure.machine import installed_versions
 from mnv3lib.measure.program_file import card_path, read_checked
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
     "ProgramAgreement",
     "describe_input",
     "read_card",
-    "used_versions",
     "write_program",
 ]
 
@@ -172,17 +171,6 @@ def describe_input(
     }
 
 
-def used_versions() -> dict[str, str]:
-    """Versions of the packages that have a part in an export, as far as they are installed."""
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
 def write_program(path: Path, content: bytes, **about: Any) -> Card:
     """Writes a program and its card, both atomically.
 
@@ -198,7 +186,8 @@ def write_program(path: Path, content: bytes, **about: Any) -> Card:
         OSError: A file could not be written.
     """
     checksum = hashlib.sha256(content).hexdigest()
-    card = Card(**about, sha256=checksum, bytes=len(content), versions=used_versions())
+    versions = installed_versions(_PACKAGES)
+    card = Card(**about, sha256=checksum, bytes=len(content), versions=versions)
     text = json.dumps(card.to_dict(), indent=2, ensure_ascii=False)
     write_atomically(path, content)
     write_atomically(card_path(path), f"{text}\n".encode())

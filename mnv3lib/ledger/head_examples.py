@@ -42,8 +42,8 @@ class Example:
         size: Width and height, pixels.
         annotated: Objects in the image, or pixels with a class.
         found: What the network of each variant predicts, by variant.
-        right: For boxes whether each has found an object, bool (N,), as a single number for label
-            maps: the pixels whose class is right.
+        right: What of it is right: for boxes whether each has found an object, bool (N,); for
+            label maps the number of pixels.
     """
 
     index: int

@@ -6,19 +6,19 @@ learnt, so weights are random; but ranges are calibrated and outputs compared, s
 the statistics of random images, without which activations would fade from layer to layer.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
 import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule
+from torch.optim.swa_utils import update_bn
 
-from mnv3lib.compress.executorch_file import executorch_bytes
-from mnv3lib.compress.onnx_file import onnx_bytes
+from mnv3lib.compress.export import FORMATS
 from mnv3lib.measure.bound import BoundCall
 from mnv3lib.measure.latency import image
-from mnv3lib.measure.program_file import load_bytes
+from mnv3lib.measure.program_file import PROGRAMS, load_bytes
 from mnv3lib.measure.runtimes import compile_model
 from mnv3lib.models import create_model, deploy
 
@@ -35,11 +35,8 @@ __all__ = [
 PRECISIONS = ("fp32", "int8")
 _IMAGES = 8  # that batch norm and ranges are taken from
 
-_FILES: dict[str, tuple[str, Callable[[nn.Module, Tensor], bytes]]] = {
-    "onnxruntime": (".onnx", onnx_bytes),
-    "executorch": (".pte", executorch_bytes),
-}
-"""Suffix and exporter by runtime; eager has no file."""
+_FORMATS = {PROGRAMS[form.suffix][0]: form for form in FORMATS.values()}
+"""Formats of files by runtime; eager has none."""
 
 
 @dataclass(frozen=True)
@@ -91,20 +88,8 @@ def _networks(
     generator = torch.Generator().manual_seed(seed)
     network = create_model(model, generator=generator, **dict(options)).eval()
     images = torch.cat([image(resolution, seed=seed + i) for i in range(_IMAGES)])
-    _settle_batch_norm(network, images)
+    update_bn([images], network)  # batch norm takes the statistics of these images
     return {"fp32": network, "int8": quantise_network(network, [images])}
-
-
-def _settle_batch_norm(network: nn.Module, images: Tensor) -> None:
-    """Gives every batch norm the statistics of these images."""
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    before = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.train().momentum = 1.0  # forget what was there
-    with torch.no_grad():
-        network(images)
-    for norm, momentum in zip(norms, before, strict=True):
-        norm.eval().momentum = momentum
 
 
 def in_eager_form(network: nn.Module, example: Tensor) -> nn.Module:
@@ -118,8 +103,7 @@ def in_eager_form(network: nn.Module, example: Tensor) -> nn.Module:
 
 def program_bytes(network: nn.Module, example: Tensor, runtime: str) -> bytes:
     """The file of a network, float or int8, for a runtime that has files."""
-    _, export = _FILES[runtime]
-    return export(network, example)
+    return _FORMATS[runtime].build(network, example)
 
 
 def make_program(
@@ -145,7 +129,7 @@ def make_program(
         session = compile_model(in_eager_form(network, example), example, threads=threads)
         return session.bind(example), _tensor_bytes(network)
     content = program_bytes(network, example, runtime)
-    suffix, _ = _FILES[runtime]
+    suffix = _FORMATS[runtime].suffix
     return load_bytes(content, suffix, threads=threads).bind(example), len(content)
 
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-__all__ = ["describe_machine", "machine_in_words", "processor_name"]
+__all__ = ["describe_machine", "installed_versions", "machine_in_words", "processor_name"]
 
 _PACKAGES = ("torch", "onnxruntime", "executorch")
 _CPU_INFO = Path("/proc/cpuinfo")
@@ -27,7 +28,7 @@ def describe_machine() -> dict[str, object]:
         "processor": processor_name(),
         "cores": os.cpu_count() or 1,
         "system": f"{platform.system()} {platform.machine()}",
-        "versions": {"python": platform.python_version(), **_installed_versions()},
+        "versions": {"python": platform.python_version(), **installed_versions(_PACKAGES)},
     }
 
 
@@ -49,10 +50,10 @@ def processor_name() -> str:
     return platform.processor() or platform.machine() or "unknown processor"
 
 
-def _installed_versions() -> dict[str, str]:
-    """Return the versions of the runtimes that are installed."""
+def installed_versions(packages: Iterable[str]) -> dict[str, str]:
+    """Return the version of each of these packages that is installed."""
     found = {}
-    for package in _PACKAGES:
+    for package in packages:
         try:
             found[package] = version(package)
         except PackageNotFoundError:

@@ -16,7 +16,6 @@ from torch import Tensor
 
 from mnv3lib.measure import runtime_executorch, runtime_onnxruntime
 from mnv3lib.measure.bound import LoadedProgram
-from mnv3lib.measure.image_size import Resolution
 from mnv3lib.measure.runtimes import check_threads, find_runtime
 from mnv3lib.measure.silence import hushed
 
@@ -52,12 +51,6 @@ class ProgramFile:
     runtime: str
     card: dict[str, Any] = field(repr=False)
     program: LoadedProgram
-
-    @property
-    def resolution(self) -> Resolution:
-        """Side of the image that it takes, or height and width, in pixels."""
-        height, width = self.program.input_shape[-2:]
-        return height if height == width else (height, width)
 
     @property
     def max_difference(self) -> float:
