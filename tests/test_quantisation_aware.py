@@ -12,6 +12,7 @@ from mnv3lib.compress.agreement import signal_to_noise_db
 from mnv3lib.compress.quantisation_aware import fine_tuning, finish, prepare, train_quantised
 from mnv3lib.train import Trained, load_recipe
 from mnv3lib.train.run import load_images
+from mnv3lib.train.stopping import Stopped
 from mnv3lib.train.task_kinds import TASKS
 
 
@@ -90,6 +91,28 @@ def test_fine_tuning_in_the_loop(start):
     assert found.network(images(3, side=32)).shape == (3, len(trained.classes))
     operators = {str(node.target) for node in found.network.graph.nodes}
     assert "quantized_decomposed.quantize_per_tensor.default" in operators
+
+
+def test_an_interrupted_fine_tuning_goes_on(start, tmp_path):
+    # The ranges are frozen in the second epoch, after the interruption.
+    trained, root = start
+    recipe = fine_tuning(trained.recipe, epochs=2, lr=0.01)
+    settings = {"root": root, "freeze_from": 0.7}
+    whole = train_quantised(trained, recipe, **settings)
+
+    def stop(entry):
+        raise Stopped("as by a signal")
+
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    with pytest.raises(Stopped):
+        train_quantised(trained, recipe, checkpoint=checkpoint, on_epoch=stop, **settings)
+    entries = []
+    settings |= {"checkpoint": checkpoint, "on_epoch": entries.append}
+    resumed = train_quantised(trained, recipe, **settings)
+    assert [entry["epoch"] for entry in entries] == [2]
+    assert resumed.metrics == whole.metrics
+    batch = images(3, side=32)
+    torch.testing.assert_close(resumed.network(batch), whole.network(batch), rtol=0, atol=0)
 
 
 def test_what_fine_tuning_refuses(start):

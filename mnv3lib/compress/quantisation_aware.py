@@ -17,6 +17,7 @@ section 3.2.
 import copy
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -30,9 +31,9 @@ from mnv3lib.measure.silence import hushed
 from mnv3lib.train.evaluate import evaluate
 from mnv3lib.train.loop import Loop
 from mnv3lib.train.processes import make_accelerator
+from mnv3lib.train.progress import run_with_progress
 from mnv3lib.train.recipe import Recipe, Schedule
 from mnv3lib.train.run import Trained, load_images
-from mnv3lib.train.stopping import noting_signals
 from mnv3lib.train.task_kinds import TASKS
 from mnv3lib.train.tasks import Task
 
@@ -136,6 +137,7 @@ def train_quantised(
     root: str | None = None,
     images: tuple[ImageDataset, ImageDataset] | None = None,
     freeze_from: float = 0.5,
+    checkpoint: Path | None = None,
     on_epoch: Callable[[dict[str, Any]], object] | None = None,
 ) -> Trained:
     """Fine-tunes a trained network with fake quantisation and makes it int8.
@@ -147,6 +149,8 @@ def train_quantised(
         root: Where the data lie; see :func:`mnv3lib.data.load_dataset`.
         images: What to train on and to evaluate on, if it is loaded already.
         freeze_from: Share of the steps after which the ranges are frozen.
+        checkpoint: File to write the state to while it goes on, and to go on from if it is there;
+            see :mod:`mnv3lib.train.checkpoint`.
         on_epoch: Called with each new entry of the history, whose metrics are those of the fake
             quantised network.
 
@@ -156,7 +160,9 @@ def train_quantised(
     Raises:
         FileNotFoundError: The data are not there.
         ValueError: The data have other classes, or the recipe asks for what cannot be done here:
-            an average of the weights, micro-batches, half precision, several processes.
+            an average of the weights, micro-batches, half precision, several processes; or the
+            checkpoint is of another run.
+        Stopped: A signal asked for it, after a checkpoint was written.
     """
     accelerator = make_accelerator()
     _check(recipe, accelerator.num_processes)
@@ -173,11 +179,12 @@ def train_quantised(
         if loop.step >= freeze_from * loop.plan.steps * recipe.train.epochs:
             prepared.freeze_ranges()
 
-    sets = (train_set, eval_set)
-    loop = Loop(recipe, _With(prepared, task), *sets, accelerator, seed=seed, checkpoint=None)
-    with noting_signals() as note:
-        tell = on_epoch or (lambda entry: None)
-        loop.run(note, on_step=freeze_in_time, on_epoch=lambda loop: tell(loop.history[-1]))
+    places = {"seed": seed, "checkpoint": checkpoint}
+    loop = Loop(recipe, _With(prepared, task), train_set, eval_set, accelerator, **places)
+    if checkpoint is not None and checkpoint.exists():
+        loop.resume()
+    freeze_in_time(loop)
+    run_with_progress(loop, on_step=freeze_in_time, on_epoch=on_epoch)
 
     network = finish(prepared.eval())
     size = recipe.train.eval_batch_size

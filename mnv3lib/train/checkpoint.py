@@ -46,8 +46,8 @@ def write_checkpoint(
     Raises:
         OSError: It could not be written; the old file is untouched.
     """
-    tensors = {
-        f"{part}/{name}": tensor.detach().cpu().contiguous()
+    tensors = {  # copies, since modules may share a tensor, and a safetensors file holds each once
+        f"{part}/{name}": tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for part, named in parts.items()
         for name, tensor in named.items()
     }

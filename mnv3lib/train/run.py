@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from torch import nn
-from tqdm import tqdm
 
 from mnv3lib.data import ImageDataset
 from mnv3lib.data.part import Part, held_out_indices
@@ -21,9 +20,9 @@ from mnv3lib.train.checkpoint import CheckpointError, read_checkpoint, write_che
 from mnv3lib.train.evaluate import evaluate
 from mnv3lib.train.loop import Loop
 from mnv3lib.train.processes import make_accelerator
+from mnv3lib.train.progress import run_with_progress
 from mnv3lib.train.recipe import Recipe
 from mnv3lib.train.recipe_files import RecipeError, parse_recipe
-from mnv3lib.train.stopping import noting_signals
 from mnv3lib.train.task_kinds import TASKS
 
 __all__ = ["Trained", "evaluate_trained", "load_images", "load_trained", "train"]
@@ -98,7 +97,7 @@ def train(
     loop = Loop(recipe, task, train_set, eval_set, make_accelerator(), seed=seed, **places)
     if checkpoint is not None and checkpoint.exists():
         loop.resume()
-    _run(loop, on_epoch)
+    run_with_progress(loop, on_epoch=on_epoch)
     result = _result(loop)
     if out is not None and loop.accelerator.is_main_process:
         _keep(result, loop, name, command, out)
@@ -173,24 +172,6 @@ def evaluate_trained(
     settings = {"batch_size": recipe.train.eval_batch_size, "workers": recipe.data.workers}
     measured = evaluate(network, dataset, task, accelerator, **settings)
     return replace(trained, metrics=measured.compute(), details=measured.details())
-
-
-def _run(loop: Loop, on_epoch: Callable[[dict[str, Any]], object] | None) -> None:
-    """Runs the loop with a progress bar, where somebody watches."""
-    main = loop.accelerator.is_main_process
-    total = loop.plan.steps * loop.recipe.train.epochs
-    with (
-        noting_signals() as note,
-        tqdm(total=total, initial=loop.step, unit="step", disable=None if main else True) as bar,
-    ):
-
-        def close_epoch(loop: Loop) -> None:
-            entry = loop.history[-1]
-            bar.set_postfix(epoch=entry["epoch"], loss=f"{entry['loss']:.3f}", refresh=False)
-            if main and on_epoch is not None:
-                on_epoch(entry)
-
-        loop.run(note, on_step=lambda _: bar.update(), on_epoch=close_epoch)
 
 
 def _result(loop: Loop) -> Trained:
