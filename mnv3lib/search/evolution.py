@@ -78,7 +78,7 @@ class RegularizedEvolution:
 def mutate_codes(space: Space, codes: Tensor, generator: torch.Generator) -> Tensor:
     """Changes exactly one choice of each point to another of its options.
 
-    What :meth:`mnv3lib.search.space.Space.mutate` does for a point, for many codes at once.
+    What :meth:`mnv3lib.search.choices.ChoiceSpace.mutate` does for a point, for many codes at once.
 
     Args:
         space: Their space.

@@ -14,9 +14,15 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from mnv3lib.search.reward import Reward
-
-__all__ = ["Evaluation", "Evaluator", "History", "Searcher", "check_told", "run_search"]
+__all__ = [
+    "Evaluation",
+    "Evaluator",
+    "History",
+    "RewardFunction",
+    "Searcher",
+    "check_told",
+    "run_search",
+]
 
 
 class Evaluation(NamedTuple):
@@ -32,6 +38,8 @@ class Evaluation(NamedTuple):
 
 
 Evaluator = Callable[[Tensor], Evaluation]
+RewardFunction = Callable[[Tensor, Tensor], Tensor]
+"""From accuracies and latencies to one number each, such as a ``Reward``."""
 
 
 class Searcher(Protocol):
@@ -74,7 +82,7 @@ class History:
 def run_search(
     searcher: Searcher,
     evaluate: Evaluator,
-    reward: Reward,
+    reward: RewardFunction,
     *,
     budget: int,
     batch: int,

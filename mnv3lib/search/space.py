@@ -8,30 +8,20 @@ one :class:`mnv3lib.search.stage.Stage` for each stage, and every draw takes a g
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
-
-import torch
+from typing import Any
 
 from mnv3lib.models import NetworkSpec
 from mnv3lib.models.rows import Row
+from mnv3lib.search.choices import Choice, ChoiceSpace
 from mnv3lib.search.stage import CHOICES, Point, Stage, StageOptions
 
-__all__ = ["Choice", "Space"]
-
-
-class Choice(NamedTuple):
-    """One choice of a space: which stage, which field, and its options."""
-
-    stage: int
-    name: str
-    options: tuple
+__all__ = ["Space"]
 
 
 @dataclass(frozen=True)
-class Space:
+class Space(ChoiceSpace):
     """All networks that differ in the choices of their stages.
 
     Attributes:
@@ -69,11 +59,6 @@ class Space:
             for name in CHOICES
         )
 
-    @cached_property
-    def sizes(self) -> tuple[int, ...]:
-        """The number of options of each choice, in the order of :attr:`choices`."""
-        return tuple(len(choice.options) for choice in self.choices)
-
     @property
     def stage_cardinalities(self) -> tuple[int, ...]:
         """The number of variants of each stage."""
@@ -83,81 +68,13 @@ class Space:
             for start in range(0, len(self.sizes), width)
         )
 
-    @property
-    def cardinality(self) -> int:
-        """The number of points, exactly. Some build the same network (a skip may find no place)."""
-        return math.prod(self.sizes)
-
-    def sample(self, generator: torch.Generator) -> Point:
-        """Draws a point; every point is equally likely."""
-        return self.point([_draw(size, generator) for size in self.sizes])
-
-    def mutate(self, point: Point, generator: torch.Generator) -> Point:
-        """Changes exactly one choice of a point to another of its options.
-
-        Choices with more than one option are equally likely, and so are their other options.
-
-        Args:
-            point: A point of this space; it is left alone.
-            generator: Source of randomness.
-
-        Raises:
-            ValueError: The point is not of this space, or nothing in the space can change.
-        """
-        indices = list(self.indices(point))
-        open_choices = [at for at, size in enumerate(self.sizes) if size > 1]
-        if not open_choices:
-            raise ValueError(f"{self.name} has a single point: there is nothing to mutate")
-        at = open_choices[_draw(len(open_choices), generator)]
-        step = 1 + _draw(self.sizes[at] - 1, generator)
-        indices[at] = (indices[at] + step) % self.sizes[at]
-        return self.point(indices)
-
-    def point(self, indices: Sequence[int]) -> Point:
-        """The point that takes option ``indices[i]`` of choice i.
-
-        Raises:
-            ValueError: Not one index for each choice, or one out of range.
-        """
-        if len(indices) != len(self.sizes):
-            raise ValueError(f"{self.name} has {len(self.sizes)} choices, got {len(indices)}")
-        values = []
-        for choice, index in zip(self.choices, indices, strict=True):
-            if not 0 <= index < len(choice.options):
-                raise ValueError(
-                    f"stage {choice.stage} of {self.name} has {len(choice.options)} options for "
-                    f"{choice.name}, got index {index}"
-                )
-            values.append(choice.options[index])
+    def _assembled(self, options: list[Any]) -> Point:
         width = len(CHOICES)
-        return tuple(Stage(*values[at : at + width]) for at in range(0, len(values), width))
+        return tuple(Stage(*options[at : at + width]) for at in range(0, len(options), width))
 
-    def indices(self, point: Point) -> tuple[int, ...]:
-        """Which option each choice of a point takes, in the order of :attr:`choices`.
-
-        Raises:
-            ValueError: The point is not of this space; the message names the first misfit.
-        """
+    def _taken(self, point: Point) -> list[Any]:
         if len(point) != len(self.stages):
             raise ValueError(
                 f"a point of {self.name} has {len(self.stages)} stages, got {len(point)}"
             )
-        return tuple(self._index(choice, point) for choice in self.choices)
-
-    def __contains__(self, point: Point) -> bool:
-        return len(point) == len(self.stages) and all(
-            getattr(point[choice.stage], choice.name) in choice.options for choice in self.choices
-        )
-
-    def _index(self, choice: Choice, point: Point) -> int:
-        value = getattr(point[choice.stage], choice.name)
-        if value not in choice.options:
-            offered = ", ".join(str(option) for option in choice.options)
-            raise ValueError(
-                f"stage {choice.stage} of {self.name} offers {choice.name} {offered}; got {value!r}"
-            )
-        return choice.options.index(value)
-
-
-def _draw(size: int, generator: torch.Generator) -> int:
-    return int(torch.randint(size, (), generator=generator))
+        return [getattr(point[choice.stage], choice.name) for choice in self.choices]
