@@ -1,24 +1,28 @@
 """Classification as the training loop's task: one label an image (chapter 7)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from torch.nn import functional
 
 from mnv3lib.data import CenterView, ImageDataset, RandomView, load_dataset
-from mnv3lib.models import create_model
+from mnv3lib.data.spoiled import Spoiled
+from mnv3lib.models import Network, create_model
 from mnv3lib.train.augment import Augment
+from mnv3lib.train.criteria import make_criterion
+from mnv3lib.train.last_map import Observed, WithLastMap
 from mnv3lib.train.metrics import ClassificationMetrics
 from mnv3lib.train.recipe import Data, Recipe
 from mnv3lib.train.sections import refuse_keys
+from mnv3lib.train.tasks import Task
+from mnv3lib.train.variance_metrics import VarianceMetrics
 
 __all__ = ["Classification"]
 
 
-class Classification:
-    """One label an image: cross-entropy, smoothed if the recipe says so.
+class Classification(Task):
+    """One label an image: cross-entropy, smoothed if the recipe says so, or another loss.
 
     Args:
         recipe: The recipe.
@@ -37,7 +41,9 @@ class Classification:
         refuse_keys("data", recipe.data, "classification", refused={"scale"})
         self._model = recipe.model
         self._num_classes = len(classes)
-        self._smoothing = recipe.train.label_smoothing
+        self._criterion = make_criterion(recipe)
+        self._batch_size = recipe.train.batch_size // recipe.train.micro_batches
+        self._watches = recipe.loss.watch or recipe.loss.name == "bias"
         self._augment = Augment(
             recipe.augment, mean=recipe.data.mean, std=recipe.data.std, num_classes=len(classes)
         )
@@ -50,7 +56,8 @@ class Classification:
             view = RandomView(
                 data.resolution, area=data.crop_area, interpolation=data.interpolation
             )
-        return load_dataset(data.name, split, root=root, view=view, seed=seed, **data.options)
+        whole = load_dataset(data.name, split, root=root, view=view, seed=seed, **data.options)
+        return Spoiled(whole, data.spoiled) if train and data.spoiled else whole
 
     @staticmethod
     def look(data: Data, image: Image.Image) -> Tensor:
@@ -67,6 +74,11 @@ class Classification:
             **self._model.options,
         )
 
+    def observed(self, network: nn.Module) -> nn.Module:
+        """The network, which also shows its last map if the recipe looks at it and if it can."""
+        shows = self._watches and isinstance(network, Network)
+        return WithLastMap(network) if shows else network
+
     def prepare_training(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """images: uint8 (N, 3, H, W); labels: int64 (N,), probabilities (N, K) after mixing."""
         return self._augment.train(images, labels)
@@ -75,12 +87,22 @@ class Classification:
         """images: uint8 (N, 3, H, W). Returns float (N, 3, H, W)."""
         return self._augment.evaluate(images)
 
-    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """logits: (N, K); targets: int64 (N,) or probabilities (N, K)."""
-        return functional.cross_entropy(logits, targets, label_smoothing=self._smoothing)
+    def loss(self, outputs: Tensor | Observed, targets: Tensor) -> Tensor:
+        """outputs: Logits (N, K), or more; targets: int64 (N,) or probabilities (N, K)."""
+        return self._criterion(outputs, targets)
+
+    def end_step(self, gather: Callable[[Tensor], Tensor]) -> None:
+        """Lets the processes agree on what the loss remembers."""
+        self._criterion.end_step(gather)
+
+    def memory(self) -> dict[str, Tensor]:
+        """What the loss remembers: the buffers of the criterion."""
+        return dict(self._criterion.named_buffers())
 
     def metrics(self) -> ClassificationMetrics:
-        """Top-1 and top-5, likelihood and calibration."""
+        """Top-1 and top-5, likelihood and calibration; and what the last map says, if watched."""
+        if self._watches:
+            return VarianceMetrics(self._num_classes, batch_size=self._batch_size)
         return ClassificationMetrics(self._num_classes)
 
 

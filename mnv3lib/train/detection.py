@@ -21,16 +21,17 @@ from mnv3lib.train.detection_metrics import DetectionMetrics
 from mnv3lib.train.joint_augment import JointAugment
 from mnv3lib.train.recipe import Data, Recipe
 from mnv3lib.train.sections import refuse_keys
+from mnv3lib.train.tasks import Task
 
 __all__ = ["Detection"]
 
 _REFUSED = {
-    "data": {"eval_resize", "interpolation", "scale"},
+    "data": {"eval_resize", "interpolation", "scale", "spoiled"},
     "train": {"label_smoothing"},
 }
 
 
-class Detection:
+class Detection(Task):
     """Boxes and their classes: SSDLite, its losses, COCO's average precision.
 
     Images are stretched to a square. Where the recipe has ``data.crop_area``, training looks at

@@ -41,10 +41,11 @@ def evaluate(
     metrics = task.metrics()
     indices = list(range(len(dataset)))
     batches = [indices[i : i + batch_size] for i in range(0, len(indices), batch_size)]
+    observed = task.observed(network)
     own = batches[accelerator.process_index :: accelerator.num_processes]
     for images, targets in load_batches(dataset, own, workers=workers):
         inputs = task.prepare_evaluation(images.to(accelerator.device))
-        outputs = network(inputs.contiguous(memory_format=memory_format))
+        outputs = observed(inputs.contiguous(memory_format=memory_format))
         metrics.update(outputs.float(), targets.to(accelerator.device))
     network.train(was_training)
     return _merged(metrics, task, accelerator)

@@ -65,7 +65,7 @@ class Learner:
         if start is not None:
             fresh.load_state_dict(start.state_dict())
         self.network = fresh.to(accelerator.device, memory_format=self.layout)
-        self._wrapped: nn.Module = accelerator.prepare_model(self.network)
+        self._wrapped: nn.Module = accelerator.prepare_model(task.observed(self.network))
         self.optimizer = make_optimizer(self.network, recipe.optimizer)
         self._statistics = RunningStatistics(self.network, parts)
         self.average: AveragedModel | None = None
@@ -100,6 +100,7 @@ class Learner:
             for batch in micro_batches
         )
         self._statistics.end_step(self._accelerator)
+        self._task.end_step(self._accelerator.gather)
         self._update_weights()
         return loss
 
@@ -142,6 +143,7 @@ class Learner:
         parts = {
             "network": self.network.state_dict(),
             "optimizer": optimizer_tensors(self.optimizer),
+            "memory": self._task.memory(),
         }
         if self.average is not None:
             parts["average"] = self.average.state_dict()
@@ -154,6 +156,8 @@ class Learner:
         state._metadata = self.network.state_dict()._metadata
         self.network.load_state_dict(state)
         load_optimizer(self.optimizer, parts.get("optimizer", {}))
+        for name, tensor in self._task.memory().items():
+            tensor.copy_(parts["memory"][name])
         if self.average is not None:
             self.average.load_state_dict(parts["average"])
         self._scaler.load_state_dict(scaler)

@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field, model_validator
 from mnv3lib.models import NetworkSpec
 from mnv3lib.models.tables import from_table
 from mnv3lib.train.recipe_heads import DetectionHead, SegmentationHead
+from mnv3lib.train.recipe_losses import CrossEntropySection, Loss
 from mnv3lib.train.recipe_steps import Optimizer, Schedule
 from mnv3lib.train.sections import (
     Count,
@@ -81,6 +82,8 @@ class Data(Section):
         held_out: Take that many images from the training split, once for all seeds, and evaluate
             on these instead of on `eval_split`: what is chosen by looking at the results, as
             networks are in a search, must not be chosen on the test images.
+        spoiled: For classification, share of the training images to blur beyond recognition, see
+            :mod:`mnv3lib.data.spoiled`.
         mean: Mean of each channel of images in [0, 1], subtracted.
         std: Standard deviation of each channel, divided by.
         workers: Processes that load images; 0 loads in the training process.
@@ -97,6 +100,7 @@ class Data(Section):
     interpolation: Literal["bilinear", "bicubic", "random"] = "bilinear"
     subset: Count | None = None
     held_out: Count | None = None
+    spoiled: Share = 0.0
     mean: Triple = (0.485, 0.456, 0.406)
     std: Triple = (0.229, 0.224, 0.225)
     workers: Annotated[int, Field(ge=0)] = 0
@@ -170,6 +174,7 @@ class Recipe(Section):
         task: The kind of problem, see :mod:`mnv3lib.train.tasks`.
         expected: Metrics that it is documented to reach, by name.
         head: What stands on the network, for detection and segmentation.
+        loss: What is minimised, for classification; the other tasks have their own.
     """
 
     source: str
@@ -181,6 +186,7 @@ class Recipe(Section):
     augment: Augmentation = Augmentation()
     optimizer: Optimizer
     schedule: Schedule = Schedule()
+    loss: Loss = CrossEntropySection()
     train: Training
 
     @model_validator(mode="after")
@@ -190,6 +196,8 @@ class Recipe(Section):
                 f"data.resolution is {self.data.resolution}: {self.task} takes square images, so "
                 "give one number"
             )
+        if self.task != "classification" and self.loss != CrossEntropySection():
+            raise ValueError(f"loss: {self.task} has its own; leave the section out")
         wanted = _HEADS.get(self.task)
         if wanted is None and self.head is not None:
             raise ValueError(f"head: a network for {self.task} has none; leave the section out")

@@ -17,11 +17,12 @@ from mnv3lib.train.joint_augment import JointAugment
 from mnv3lib.train.recipe import Data, Recipe
 from mnv3lib.train.sections import refuse_keys
 from mnv3lib.train.segmentation_metrics import SegmentationMetrics
+from mnv3lib.train.tasks import Task
 
 __all__ = ["Segmentation"]
 
 
-class Segmentation:
+class Segmentation(Task):
     """A class for every pixel: cross-entropy over the pixels that have one.
 
     Training looks at parts of ``data.resolution`` at random scales (``data.scale``, see
@@ -44,7 +45,7 @@ class Segmentation:
 
     def __init__(self, recipe: Recipe, classes: Sequence[str]) -> None:
         # `scale` takes the place of the part to look at.
-        refused = {"crop_area", "interpolation"}
+        refused = {"crop_area", "interpolation", "spoiled"}
         refuse_keys("data", recipe.data, "segmentation", refused=refused)
         self._recipe, self._num_classes = recipe, len(classes)
         self._augment = JointAugment(recipe, classes)
