@@ -12,7 +12,8 @@ import mnv3lib
 from mnv3lib import create_model, deploy, list_models
 from mnv3lib.models import Network, model_spec
 from mnv3lib.models.mobilenet_v3 import MOBILENET_V3_LARGE, MOBILENET_V3_SMALL
-from mnv3lib.models.rows import HS, BneckRow, ConvRow, DenseRow, expansion_ratios, scale_rows
+from mnv3lib.models.rows import HS, BneckRow, ConvRow, DenseRow, expansion_ratios
+from mnv3lib.models.scaling import scale_rows
 from mnv3lib.models.stages import StageRow, unroll
 from mnv3lib.ops import InvertedResidual
 

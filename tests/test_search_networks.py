@@ -13,11 +13,12 @@ from mnv3lib.measure.placed_rows import placed_rows
 from mnv3lib.models import Network
 from mnv3lib.models.mnasnet import MNASNET_A1
 from mnv3lib.models.mobilenet_v3 import MOBILENET_V3_SMALL
-from mnv3lib.models.rows import HS, RE, BneckRow, ConvRow, scale_rows
+from mnv3lib.models.rows import HS, RE, BneckRow, ConvRow
+from mnv3lib.models.scaling import scale_rows
 from mnv3lib.ops import InvertedResidual
 from mnv3lib.search import MNASNET, MNASNET_A1_POINT, SMALL_32, network_of, spec_of
 from mnv3lib.search.encoding import decode, from_ranks
-from mnv3lib.search.skips import SkipBneckRow, SkipConvRow, WithSkip, build
+from mnv3lib.search.skips import SkipBneckRow, SkipConvRow, WithSkip
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -126,7 +127,7 @@ def test_a_foreign_point_is_refused():
 @given(seed=st.integers(0, 2**32))
 def test_any_point_of_mnasnet_runs_and_learns(seed):
     spec = spec_of(MNASNET, MNASNET.sample(generator(seed))).with_classes(3)
-    thin = build(replace(spec, rows=scale_rows(spec.rows, 0.25)), generator=generator())
+    thin = Network(replace(spec, rows=scale_rows(spec.rows, 0.25)), generator=generator())
     logits = thin(images(32))
     assert logits.shape == (2, 3)
     logits.square().sum().backward()
@@ -146,7 +147,7 @@ def test_any_point_of_the_small_space_runs_at_32_pixels(seed):
 @given(seed=st.integers(0, 2**32))
 def test_deploy_keeps_what_a_point_computes(seed):
     spec = spec_of(MNASNET, MNASNET.sample(generator(seed))).with_classes(3)
-    network = build(replace(spec, rows=scale_rows(spec.rows, 0.25)), generator=generator()).eval()
+    network = Network(replace(spec, rows=scale_rows(spec.rows, 0.25)), generator=generator()).eval()
     x = images(32)
     torch.testing.assert_close(deploy(network)(x), network(x), rtol=1e-3, atol=1e-5)
 

@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 __all__ = ["add_to", "latency", "list_command", "profile"]
 
 Width = Annotated[float, typer.Option("--width", help="Width multiplier, above 0.")]
-Resolution = Annotated[int, typer.Option(help="Side of the square image, at least 32 pixels.")]
+Resolution = Annotated[
+    int | None,
+    typer.Option(
+        help="Side of the square image, at least 32 pixels; the network's own if not given."
+    ),
+]
 Classes = Annotated[int, typer.Option(help="Classes of the last layer.")]
 WidthRule = Annotated[
     str | None, typer.Option(help="MobileNetV3 only: paper (default) or torchvision.")
@@ -49,7 +54,7 @@ def list_command(
 def profile(
     name: Annotated[str, typer.Argument(help="A network; 'mnv3 list' shows them.")],
     width: Width = 1.0,
-    resolution: Resolution = 224,
+    resolution: Resolution = None,
     classes: Classes = 1000,
     width_rule: WidthRule = None,
     tail: Tail = None,
@@ -66,7 +71,7 @@ def profile(
 
     options = {"width_mult": width, "num_classes": classes}
     options |= _given(width_rule=width_rule, tail=tail, padding=padding)
-    network = create_model(name, **options)
+    network = create_model(name, **options, **_given(resolution=resolution))
     result = profile_network(network, resolution, runtime, threads, rounds=rounds)
     print_result(
         json,
@@ -82,7 +87,7 @@ def latency(
         typer.Argument(help="Networks, which 'mnv3 list' shows, or files of 'mnv3 export'."),
     ],
     width: Width = 1.0,
-    resolution: Resolution = 224,
+    resolution: Resolution = None,
     runtime: Runtime = "eager",
     threads: Threads = 1,
     deploy: Deploy = False,
@@ -107,12 +112,13 @@ def latency(
     if files or device is not None or runner is not None:
         if len(files) < len(names):
             raise ValueError(f"give networks or files ({', '.join(PROGRAMS)}), got {names}")
-        own = {"--width": width != 1, "--resolution": resolution != 224, "--deploy": deploy}
+        own = {"--width": width != 1, "--resolution": resolution is not None, "--deploy": deploy}
         _refuse(own | {"--runtime": runtime != "eager"}, "does not go with files: it is fixed")
         comparison = _time_files(files, threads, rounds, seconds, device, runner)
         print_result(json, comparison, report.latency_data, report.latency_text)
         return
-    networks = {name: create_model(name, width_mult=width) for name in names}
+    options = {"width_mult": width, **_given(resolution=resolution)}
+    networks = {name: create_model(name, **options) for name in names}
     if deploy:
         networks = {name: deployed(network) for name, network in networks.items()}
     protocol = {"rounds": rounds, "seconds": seconds}

@@ -27,7 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mnv3lib.models.builder import initialise
+from mnv3lib.models.initial_weights import initialise
 from mnv3lib.ops import ConvNormAct, hard_sigmoid
 
 __all__ = ["LRASPP", "RASPP", "LRASPPTorchvision", "initialise_head", "resize_map", "strided_means"]

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from mnv3lib.models import Network, NetworkSpec, WeightsError
-from mnv3lib.models.rows import BneckRow, DenseRow, PoolRow
+from mnv3lib.models.rows import BneckRow, with_input
 from mnv3lib.models.taps import Tap
 
 __all__ = ["detection_taps", "load_backbone", "tap_channels"]
@@ -13,9 +13,10 @@ __all__ = ["detection_taps", "load_backbone", "tap_channels"]
 def detection_taps(spec: NetworkSpec) -> tuple[Tap, Tap]:
     """The two maps of a network that a detector looks at, C4 and C5.
 
-    C4 is what the last strided block *expands* to: its channels are many and its pixels are those
-    of stride 16, since the stride comes after. Where that block does not expand, as in MobileNetV1,
-    C4 is its input. C5 is the last map before pooling.
+    With :attr:`mnv3lib.models.NetworkSpec.detector_maps` at ``"expansion"``, C4 is what the last
+    strided block *expands* to: its channels are many and its pixels are those of stride 16, since
+    the stride comes after. Where that block does not expand, as in MobileNetV1, or with
+    ``"output"``, as in MobileDets, C4 is its input. C5 is the last map before pooling.
 
     Source: arXiv 1905.02244, section 6.3, and the authors' object detection code.
 
@@ -28,20 +29,39 @@ def detection_taps(spec: NetworkSpec) -> tuple[Tap, Tap]:
             f"a detector needs maps of two strides, and output_stride={spec.output_stride} takes "
             "the last one away; leave it at 32"
         )
-    maps = [i for i, row in enumerate(spec.rows) if not isinstance(row, PoolRow | DenseRow)]
-    strided = [index for index in maps if spec.rows[index].stride > 1]
+    maps = spec.map_rows
+    strided = [index for index, row in enumerate(maps) if getattr(row, "stride", 1) > 1]
     if len(strided) < 2:
         raise ValueError(f"a detector needs a network with two strides, got {len(strided)}")
     row = strided[-1]
-    block = spec.rows[row]
-    expands = isinstance(block, BneckRow) and block.exp != spec.rows[row - 1].out
-    return Tap(row, "expand") if expands else Tap(row - 1), Tap(maps[-1])
+    block = maps[row]
+    expands = isinstance(block, BneckRow) and (
+        spec.always_expand or block.exp != _channels_before(spec, row)
+    )
+    inside = expands and spec.detector_maps == "expansion"
+    return Tap(row, "expand") if inside else Tap(row - 1), Tap(len(maps) - 1)
+
+
+def _channels_before(spec: NetworkSpec, index: int) -> int:
+    """Channels that enter a row."""
+    return [c_in for _, c_in in with_input(spec.rows)][index]
 
 
 def tap_channels(spec: NetworkSpec, tap: Tap) -> int:
-    """Channels of a tapped map."""
+    """Channels of a tapped map.
+
+    Raises:
+        ValueError: A part inside a row that has no ``exp`` in its table.
+    """
     row = spec.rows[tap.row]
-    return row.out if tap.part in (None, "project") else row.exp
+    if tap.part in (None, "project"):
+        return getattr(row, "out", _channels_before(spec, tap.row))
+    if not isinstance(row, BneckRow):
+        raise ValueError(
+            f"the channels inside a {type(row).__name__} (row {tap.row}) are not in its table; "
+            "tap its output"
+        )
+    return row.exp
 
 
 @torch.no_grad()

@@ -18,8 +18,9 @@ from mnv3lib.heads.aspp import LRASPP, RASPP, LRASPPTorchvision, initialise_head
 from mnv3lib.heads.backbones import tap_channels
 from mnv3lib.heads.lr_aspp_layout import torchvision_pairs
 from mnv3lib.models import NetworkSpec, model_spec
-from mnv3lib.models.builder import Network, check_images
-from mnv3lib.models.rows import BneckRow, DenseRow, PoolRow, SeparableRow
+from mnv3lib.models.builder import Network
+from mnv3lib.models.image_check import check_images
+from mnv3lib.models.rows import BneckRow, ConvRow, DenseRow
 from mnv3lib.models.taps import Tap, tapped_maps
 
 __all__ = ["HeadKind", "Segmenter", "SegmenterSpec", "create_segmenter", "feature_row", "low_tap"]
@@ -62,6 +63,11 @@ class SegmenterSpec:
                 "num_classes and filters must be at least 1, got "
                 f"{self.num_classes} and {self.filters}"
             )
+        if not self.backbone.any_size:
+            raise ValueError(
+                f"{self.backbone.family} is built for one size of images, and a segmentation head "
+                "for all; choose another network"
+            )
         if self.head == "lr_aspp_torchvision" and not self.low_level:
             raise ValueError(
                 "torchvision's LR-ASPP always has its low-level map; for a head without one take "
@@ -84,9 +90,10 @@ def feature_row(spec: NetworkSpec) -> int:
     last convolution. In networks that widen them before pooling, to 1280 channels in MobileNetV2,
     it is the last block: the paper's counts for MobileNetV2 have the head on its 320 channels.
     """
-    blocks = [i for i, row in enumerate(spec.rows) if isinstance(row, BneckRow | SeparableRow)]
+    blocks = [i for i, row in enumerate(spec.map_rows) if not isinstance(row, ConvRow)]
     has_efficient_last_stage = sum(isinstance(row, DenseRow) for row in spec.rows) > 1
-    return blocks[-1] + 1 if has_efficient_last_stage else blocks[-1]
+    widens = has_efficient_last_stage and isinstance(spec.map_rows[-1], ConvRow)
+    return blocks[-1] + 1 if widens else blocks[-1]
 
 
 def low_tap(spec: NetworkSpec, *, first: bool = False) -> Tap:
@@ -221,11 +228,11 @@ def _build_head(spec: SegmenterSpec) -> nn.Module:
 def _freed_rows(spec: NetworkSpec) -> Iterator[tuple[int, int]]:
     """Rows that lose their stride to the output stride, and that stride."""
     total = 1
-    for index, row in enumerate(spec.rows):
-        if not isinstance(row, PoolRow | DenseRow):
-            total *= row.stride
-            if row.stride > 1 and total > spec.output_stride:
-                yield index, row.stride
+    for index, row in enumerate(spec.map_rows):
+        stride = getattr(row, "stride", 1)
+        total *= stride
+        if stride > 1 and total > spec.output_stride:
+            yield index, stride
 
 
 def _dilate_freed_blocks(rows: nn.Sequential, spec: NetworkSpec) -> None:

@@ -26,7 +26,7 @@ from mnv3lib.heads.ssd_heads import (
 from mnv3lib.heads.ssdlite_layout import torchvision_pairs
 from mnv3lib.heads.ssdlite_spec import SSDLiteSpec, detector_spec
 from mnv3lib.models import Network, NetworkSpec
-from mnv3lib.models.builder import check_images
+from mnv3lib.models.image_check import check_images
 from mnv3lib.models.taps import tapped_maps
 
 __all__ = ["SSDLite", "create_ssdlite"]

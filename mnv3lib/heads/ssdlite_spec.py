@@ -81,7 +81,7 @@ class SSDLiteSpec:
             resolution: Side of the image in pixels.
         """
         c4, c5 = self.taps
-        strides = [row.stride for row in self.backbone.rows[: c5.row + 1]]
+        strides = [getattr(row, "stride", 1) for row in self.backbone.rows[: c5.row + 1]]
         before_c4 = strides[: c4.row] if c4.part else strides[: c4.row + 1]
         sizes = [-(-resolution // math.prod(before_c4)), -(-resolution // math.prod(strides))]
         for _ in self.extra_channels:

@@ -16,9 +16,10 @@ import torch
 from fvcore.nn import FlopCountAnalysis
 from torch import nn
 
-from mnv3lib.measure.image_size import Resolution, image_size
+from mnv3lib.measure.image_size import Resolution, image_size, own_resolution
 from mnv3lib.measure.operators import ARITHMETIC, ELEMENTWISE, HANDLERS
 from mnv3lib.models.builder import Network
+from mnv3lib.models.deploy import deploy
 
 __all__ = ["BatchNorm", "Count", "RowCount", "count", "row_modules"]
 
@@ -86,7 +87,7 @@ def row_modules(model: nn.Module) -> dict[str, nn.Module]:
 
 def count(
     model: nn.Module,
-    resolution: Resolution = 224,
+    resolution: Resolution | None = None,
     *,
     batch_norm: BatchNorm = "free",
     activations: bool = False,
@@ -99,7 +100,8 @@ def count(
 
     Args:
         model: The network; it is left as it was.
-        resolution: Side of a square image, or height and width, in pixels, at least 32.
+        resolution: Side of a square image, or height and width, in pixels, at least 32; the
+            network's own, which mostly is 224, if not given.
         batch_norm: ``"free"``, ``"counted"`` or ``"folded"``; see the returned convention.
         activations: Also count one operation for each element that an activation, a
             multiplication by a gate, a residual addition or a pooling touches.
@@ -116,6 +118,7 @@ def count(
         >>> count(create_model("mobilenet_v3_large")).macs
         216589760
     """
+    resolution = own_resolution(model) if resolution is None else resolution
     size = image_size(resolution, getattr(model, "min_resolution", 32))
     if batch_norm not in _CONVENTIONS:
         raise ValueError(f"unknown batch_norm {batch_norm!r}; choose one of {list(_CONVENTIONS)}")
@@ -123,6 +126,8 @@ def count(
     counted |= {"batch_norm"} if batch_norm == "counted" else set()
     counted |= {*ELEMENTWISE} if activations else set()
     traced = _trace(model, size)
+    counted_form = deploy(model) if batch_norm == "folded" else model
+    weights = row_modules(counted_form)
 
     def macs(operators: Counter) -> int:
         return sum(number for kind, number in operators.items() if kind in counted)
@@ -132,7 +137,7 @@ def count(
             index,
             _operator(model, index, module),
             *traced.shapes.get(name, (None, None)),
-            params=_params(module, batch_norm),
+            params=_params(weights[name]),
             macs=macs(traced.operators[name]),
             operators=dict(traced.operators[name]),
         )
@@ -140,8 +145,7 @@ def count(
     )
     total = traced.operators[""]
     convention = _describe(batch_norm, activations)
-    params = _params(model, batch_norm)
-    return Count(params, macs(total), resolution, convention, rows, dict(total))
+    return Count(_params(counted_form), macs(total), resolution, convention, rows, dict(total))
 
 
 def _operator(model: nn.Module, index: int, module: nn.Module) -> str:
@@ -154,12 +158,8 @@ def _describe(batch_norm: str, activations: bool) -> str:
     return "; ".join([*parts, *([extra] if extra else []), _CONVENTIONS[batch_norm]])
 
 
-def _params(module: nn.Module, batch_norm: str) -> int:
-    total = sum(p.numel() for p in module.parameters())
-    if batch_norm == "folded":  # scale and shift (2 C) become one bias (C)
-        norms = [m for m in module.modules() if isinstance(m, nn.BatchNorm2d)]
-        total -= sum(norm.num_features for norm in norms)
-    return total
+def _params(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
 
 
 @dataclass(frozen=True)

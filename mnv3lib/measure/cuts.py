@@ -19,11 +19,12 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from mnv3lib.measure.forms import check_protocol
+from mnv3lib.measure.image_size import own_resolution
 from mnv3lib.measure.interleave import interleave
 from mnv3lib.measure.latency import Spread, image
 from mnv3lib.measure.runtimes import compile_model, find_runtime
 from mnv3lib.models import Network, deploy
-from mnv3lib.models.builder import GlobalAveragePool
+from mnv3lib.models.row_modules import GlobalAveragePool
 from mnv3lib.ops import InvertedResidual
 
 __all__ = ["Cut", "Piece", "cut_network", "time_pieces"]
@@ -93,7 +94,7 @@ def cut_network(network: Network) -> Iterator[Cut]:
 
 def time_pieces(
     network: Network,
-    resolution: int = 224,
+    resolution: int | None = None,
     runtime: str = "onnxruntime",
     threads: int = 1,
     *,
@@ -108,7 +109,7 @@ def time_pieces(
 
     Args:
         network: Built from a table.
-        resolution: Side of the square image in pixels.
+        resolution: Side of the square image in pixels; the network's own if not given.
         runtime: ``"eager"``, ``"onnxruntime"`` or ``"executorch"``.
         threads: Threads to compute with.
         rounds: Timed rounds; each visits every cut once.
@@ -122,6 +123,7 @@ def time_pieces(
         ValueError: A resolution, threads or rounds out of range, or an unknown runtime.
         MissingRuntimeError: The runtime's package is not installed.
     """
+    resolution = own_resolution(network) if resolution is None else resolution
     check_protocol(resolution, threads, rounds)
     example = image(resolution, seed=seed)
     cuts = list(cut_network(deploy(network)))

@@ -1,6 +1,8 @@
 """How large the image is that a measurement takes: a square by its side, or height and width."""
 
-__all__ = ["Resolution", "check_resolution", "image_size", "size_text"]
+__all__ = ["Resolution", "check_resolution", "image_size", "own_resolution", "size_text"]
+
+_USUAL = 224
 
 Resolution = int | tuple[int, int]
 """Side of a square image, or height and width, in pixels."""
@@ -33,6 +35,30 @@ def image_size(resolution: Resolution, smallest: int = 32) -> tuple[int, int]:
     check_resolution(height, smallest)
     check_resolution(width, smallest)
     return height, width
+
+
+def own_resolution(*models: object) -> int:
+    """Side in pixels of the images that models are made for: 224 unless they say otherwise.
+
+    Args:
+        *models: Networks or tables, asked for an attribute ``resolution``, which
+            :class:`mnv3lib.models.Network` and :class:`mnv3lib.models.NetworkSpec` have.
+
+    Raises:
+        ValueError: They are made for different sizes.
+
+    Example:
+        >>> from mnv3lib import create_model
+        >>> own_resolution(create_model("mobilenet_v3_small"))
+        224
+    """
+    found = sorted({getattr(model, "resolution", None) or _USUAL for model in models})
+    if len(found) > 1:
+        raise ValueError(
+            f"these networks are made for images of {', '.join(map(str, found))} pixels; name the "
+            "resolution at which to run them all"
+        )
+    return found[0]
 
 
 def size_text(resolution: Resolution) -> str:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from mnv3lib.measure.image_size import Resolution, image_size, size_text
+from mnv3lib.measure.image_size import Resolution, image_size, own_resolution, size_text
 from mnv3lib.measure.interleave import interleave
 from mnv3lib.measure.machine import describe_machine
 from mnv3lib.measure.runtimes import Session, check_threads, compile_model, find_runtime
@@ -156,7 +156,7 @@ class LatencyComparison:
 
 def compare_latency(
     models: Mapping[str, nn.Module],
-    resolution: Resolution = 224,
+    resolution: Resolution | None = None,
     runtime: str = "eager",
     threads: int = 1,
     *,
@@ -173,7 +173,7 @@ def compare_latency(
 
     Args:
         models: Modules that take an image, (1, 3, H, W), to one tensor, by name.
-        resolution: Side of the square input, or its height and width, in pixels.
+        resolution: Side of the square input, or height and width; the networks' own if None.
         runtime: "eager", "onnxruntime" or "executorch".
         threads: Threads to compute with.
         rounds: Timed rounds; each visits all models in a shuffled order.
@@ -191,6 +191,7 @@ def compare_latency(
         WrongOutputError: The runtime's output differs from eager's.
     """
     _check_models(models)
+    resolution = own_resolution(*models.values()) if resolution is None else resolution
     example = image(resolution, seed=seed)
     found = find_runtime(runtime)
     with found.threads(check_threads(threads)):
@@ -198,8 +199,8 @@ def compare_latency(
         steps = {name: session.bind(example) for name, session in sessions.items()}
         samples = interleave(steps, rounds=rounds, warmup=warmup, seconds=seconds, seed=seed)
     timings = {
-        name: Timing(name, tuple(samples[name]), session.max_difference)
-        for name, session in sessions.items()
+        name: Timing(name, tuple(samples[name]), done.max_difference)
+        for name, done in sessions.items()
     }
     timed_rounds = len(next(iter(samples.values())))
     return LatencyComparison(timings, resolution, runtime, threads, timed_rounds)
@@ -207,7 +208,7 @@ def compare_latency(
 
 def latency(
     model: nn.Module,
-    resolution: Resolution = 224,
+    resolution: Resolution | None = None,
     runtime: str = "eager",
     threads: int = 1,
     **protocol: float,
@@ -229,7 +230,6 @@ def image(resolution: Resolution, *, seed: int = 0) -> Tensor:
 
 
 def _check_models(models: Mapping[str, nn.Module]) -> None:
-    """Raise a ValueError unless there is at least one model and all are modules."""
     if not models:
         raise ValueError("nothing to time: give at least one model, as {name: model}")
     for name, model in models.items():

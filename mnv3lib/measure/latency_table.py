@@ -68,12 +68,12 @@ class LatencyTable:
         handover_ms = self._half(row.input_shape) + self._half(row.output_shape)
         return self.scale * (self.rows_ms[row.key] - handover_ms)
 
-    def predict(self, model: nn.Module | NetworkSpec, resolution: int = 224) -> float:
+    def predict(self, model: nn.Module | NetworkSpec, resolution: int | None = None) -> float:
         """Predicts the latency of a network in deploy form as the sum of its rows.
 
         Args:
             model: A network or its table.
-            resolution: Side of the square image in pixels.
+            resolution: Side of the square image in pixels; the network's own if not given.
 
         Returns:
             Milliseconds.
@@ -90,7 +90,7 @@ class LatencyTable:
         ends_ms = self._half(rows[0].input_shape) + self._half(rows[-1].output_shape)
         return self.scale * ends_ms + sum(self.row_ms(row) for row in rows)
 
-    def missing(self, model: nn.Module | NetworkSpec, resolution: int = 224) -> list[str]:
+    def missing(self, model: nn.Module | NetworkSpec, resolution: int | None = None) -> list[str]:
         """The keys of a network's rows that the table has no time for."""
         return self._unknown(deployed_rows(model, resolution))
 
@@ -165,12 +165,12 @@ class LatencyTable:
             )
 
 
-def deployed_rows(model: nn.Module | NetworkSpec, resolution: int) -> list[PlacedRow]:
+def deployed_rows(model: nn.Module | NetworkSpec, resolution: int | None = None) -> list[PlacedRow]:
     """The rows of a network in deploy form: batch norm folded, channels last.
 
     Args:
         model: A network that is not deployed yet, or its table.
-        resolution: Side of the square image in pixels.
+        resolution: Side of the square image in pixels; the network's own if not given.
     """
     network = Network(model) if isinstance(model, NetworkSpec) else model
     return placed_rows(deploy(network), resolution)

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from mnv3lib.measure.counting import row_modules
-from mnv3lib.measure.image_size import check_resolution
+from mnv3lib.measure.image_size import check_resolution, own_resolution
 from mnv3lib.models.deploy import deploy
-from mnv3lib.ops import InvertedResidual
+from mnv3lib.ops import ResidualBlock
 
 __all__ = ["activation_memory"]
 
@@ -21,7 +21,7 @@ _IN_PLACE = (nn.ReLU, nn.ReLU6, nn.SiLU)
 
 
 def activation_memory(
-    model: nn.Module, resolution: int = 224, *, bytes_per_element: int = 4
+    model: nn.Module, resolution: int | None = None, *, bytes_per_element: int = 4
 ) -> dict[str, int]:
     """Peak bytes of activations in each row, for one square RGB image.
 
@@ -31,7 +31,7 @@ def activation_memory(
 
     Args:
         model: The network; it is left as it was.
-        resolution: Side of the image in pixels, at least 32.
+        resolution: Side of the image in pixels, at least 32; the network's own if not given.
         bytes_per_element: 4 for float32, 2 for float16, 1 for int8.
 
     Returns:
@@ -40,6 +40,7 @@ def activation_memory(
     Raises:
         ValueError: A resolution below 32.
     """
+    resolution = own_resolution(model) if resolution is None else resolution
     check_resolution(resolution)
     ghost = copy.deepcopy(deploy(model)).to("meta")
     peaks: dict[str, int] = {}
@@ -55,7 +56,7 @@ def _watch(name: str, row: nn.Module, peaks: dict[str, int]) -> None:
     held = {"shortcut": 0}
 
     def enter(_: nn.Module, inputs: tuple) -> None:
-        needs_shortcut = isinstance(row, InvertedResidual) and row.use_residual
+        needs_shortcut = isinstance(row, ResidualBlock) and row.use_residual
         held["shortcut"] = inputs[0].numel() if needs_shortcut else 0
 
     def note(first: bool) -> Callable[..., None]:

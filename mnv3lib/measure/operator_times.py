@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
+from mnv3lib.measure.image_size import own_resolution
 from mnv3lib.measure.latency import image
 from mnv3lib.measure.runtime_eager import memory_format
 from mnv3lib.measure.runtime_onnxruntime import export_onnx, open_session
@@ -53,7 +54,7 @@ class OperatorTime:
 
 def operator_times(
     model: nn.Module,
-    resolution: int = 224,
+    resolution: int | None = None,
     runtime: str = "onnxruntime",
     threads: int = 1,
     *,
@@ -63,7 +64,7 @@ def operator_times(
 
     Args:
         model: A module from one image to one tensor.
-        resolution: Side of the square image in pixels.
+        resolution: Side of the square image in pixels; the network's own if not given.
         runtime: ``"eager"`` or ``"onnxruntime"``.
         threads: Threads to compute with.
         runs: Profiled passes; the time of an operator is the median over them in ONNX Runtime
@@ -84,6 +85,7 @@ def operator_times(
             f"{runtime} cannot tell the time of an operator: choose one of "
             f"{', '.join(_PROFILERS)}, or time rows with row_latencies"
         )
+    resolution = own_resolution(model) if resolution is None else resolution
     example = image(resolution)
     frozen = copy.deepcopy(model).eval()
     with found.threads(check_threads(threads)):

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from mnv3lib.measure.image_size import check_resolution
+from mnv3lib.measure.image_size import check_resolution, own_resolution
+from mnv3lib.models.running import earlier_rows
 
 __all__ = ["PlacedRow", "placed_rows", "shape_text"]
 
@@ -36,25 +37,32 @@ class PlacedRow:
 
 
 @torch.no_grad()
-def placed_rows(model: nn.Module, resolution: int) -> list[PlacedRow]:
+def placed_rows(model: nn.Module, resolution: int | None = None) -> list[PlacedRow]:
     """Finds the rows of a network and the shapes at their places, without computing anything.
 
     Args:
         model: A network with a sequence ``rows``.
-        resolution: Side of the square image in pixels.
+        resolution: Side of the square image in pixels; the network's own if not given.
 
     Returns:
         The rows from first to last.
 
     Raises:
-        ValueError: A resolution below 32, or a model without rows.
+        ValueError: A resolution below 32, a model without rows, or a row that reads an earlier
+            row's output beside its input, which cannot be run alone.
     """
+    resolution = own_resolution(model) if resolution is None else resolution
     check_resolution(resolution)
     rows = getattr(model, "rows", None)
     if not isinstance(rows, nn.Sequential):
         raise ValueError(
             f"{type(model).__name__} has no sequence of rows to time one by one: build the network "
             "with mnv3lib.create_model"
+        )
+    for reader, source in earlier_rows(rows).items():
+        raise ValueError(
+            f"row {reader} also reads the output of row {source}, so it cannot be timed by itself: "
+            "time the whole network with mnv3lib.latency"
         )
     placed = []
     x = torch.empty(1, 3, resolution, resolution, device="meta")

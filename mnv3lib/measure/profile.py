@@ -9,6 +9,7 @@ rows need not add up to it.
 from dataclasses import dataclass
 
 from mnv3lib.measure.counting import RowCount, count
+from mnv3lib.measure.image_size import own_resolution
 from mnv3lib.measure.latency import latency
 from mnv3lib.measure.memory import activation_memory
 from mnv3lib.measure.row_latency import row_latencies
@@ -81,7 +82,7 @@ class Profile:
 
 def profile(
     model: Network,
-    resolution: int = 224,
+    resolution: int | None = None,
     runtime: str = "eager",
     threads: int = 1,
     *,
@@ -91,7 +92,8 @@ def profile(
 
     Args:
         model: The network, timed in the form it is given in; it is left as it was.
-        resolution: Side of the square image in pixels, at least 32.
+        resolution: Side of the square image in pixels, at least 32; the network's own if not
+            given.
         runtime: ``"eager"``, ``"onnxruntime"`` or ``"executorch"``.
         threads: Threads to compute with.
         rounds: Timed rounds.
@@ -109,6 +111,7 @@ def profile(
             f"expected a network with a table, got {type(model).__name__}: build it with "
             "mnv3lib.create_model"
         )
+    resolution = own_resolution(model) if resolution is None else resolution
     whole = latency(model, resolution, runtime, threads, rounds=rounds)
     rows_ms = row_latencies(model, resolution, runtime, threads, rounds=rounds)
     counted = count(model, resolution)

@@ -82,7 +82,7 @@ def measure_table(
 
 def row_latencies(
     model: nn.Module,
-    resolution: int = 224,
+    resolution: int | None = None,
     runtime: str = "eager",
     threads: int = 1,
     *,
@@ -93,7 +93,7 @@ def row_latencies(
 
     Args:
         model: A network with a sequence ``rows``.
-        resolution: Side of the square image in pixels.
+        resolution: Side of the square image in pixels; the network's own if not given.
         runtime: ``"eager"``, ``"onnxruntime"`` or ``"executorch"``.
         threads: Threads to compute with.
         rounds: Timed rounds.

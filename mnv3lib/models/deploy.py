@@ -4,9 +4,6 @@ import copy
 
 import torch
 from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
-
-from mnv3lib.ops import ConvNormAct
 
 __all__ = ["deploy"]
 
@@ -14,21 +11,20 @@ __all__ = ["deploy"]
 def deploy(model: nn.Module) -> nn.Module:
     """Makes a copy of a network for inference.
 
-    Each batch norm is folded into the convolution before it (the same outputs up to rounding,
-    one pass over memory less a layer), parameters take no gradient, and 4-D weights move to the
-    channels-last layout, in which the CPU kernels for depthwise convolutions are faster.
+    What a module can fold by itself is folded: a batch norm into the convolution before it
+    (:meth:`mnv3lib.ops.ConvNormAct.fold`; the same outputs up to rounding, one pass over memory
+    less a layer) or into the linear layer behind it. Parameters take no gradient, and 4-D weights
+    move to the channels-last layout, in which the CPU kernels for depthwise convolutions are
+    faster.
 
     Args:
-        model: A network whose convolutions with norm are :class:`mnv3lib.ops.ConvNormAct`;
-            one that is deployed already stays as it is.
+        model: A network; modules that have something to fold have a method ``fold()``, which does
+            nothing the second time, so a network that is deployed already stays as it is.
 
     Returns:
         The copy, in evaluation mode. The original is left alone.
     """
     deployed = copy.deepcopy(model).eval()
-    for module in deployed.modules():
-        has_norm = isinstance(getattr(module, "norm", None), nn.BatchNorm2d)
-        if isinstance(module, ConvNormAct) and has_norm:
-            module.conv = fuse_conv_bn_eval(module.conv, module.norm)
-            del module.norm
+    for module in [m for m in deployed.modules() if hasattr(m, "fold")]:
+        module.fold()
     return deployed.requires_grad_(False).to(memory_format=torch.channels_last)

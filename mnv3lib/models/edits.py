@@ -6,7 +6,7 @@ offers them as options. MobileNetV3's own edits are in :mod:`mnv3lib.models.mobi
 
 from dataclasses import replace
 
-from mnv3lib.models.rows import BneckRow, Row
+from mnv3lib.models.rows import Row
 
 __all__ = ["remove_strides", "with_swish", "without_squeeze_excite"]
 
@@ -32,8 +32,8 @@ def remove_strides(rows: tuple[Row, ...], count: int) -> tuple[Row, ...]:
 
 
 def without_squeeze_excite(rows: tuple[Row, ...]) -> tuple[Row, ...]:
-    """Leaves squeeze-and-excite out of every block."""
-    return tuple(replace(row, se=False) if isinstance(row, BneckRow) else row for row in rows)
+    """Leaves squeeze-and-excite out of every row that can have it (its field ``se``)."""
+    return tuple(replace(row, se=False) if getattr(row, "se", False) else row for row in rows)
 
 
 def with_swish(rows: tuple[Row, ...]) -> tuple[Row, ...]:

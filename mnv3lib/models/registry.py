@@ -8,9 +8,10 @@ import torch
 from mnv3lib.models import efficientnet, mnasnet, mobilenet_v1, mobilenet_v2, mobilenet_v3
 from mnv3lib.models.builder import Network
 from mnv3lib.models.edits import remove_strides, with_swish, without_squeeze_excite
-from mnv3lib.models.rows import NetworkSpec, Row, scale_rows
+from mnv3lib.models.rows import NetworkSpec, Row
+from mnv3lib.models.scaling import scale_rows
 from mnv3lib.names import nearest_names
-from mnv3lib.ops import InvertedResidual, add_drop_path
+from mnv3lib.ops import ResidualBlock, add_drop_path
 
 __all__ = ["create_model", "list_models", "model_spec"]
 
@@ -21,7 +22,7 @@ _SPECS: dict[str, NetworkSpec] = {
     **efficientnet.MODELS,
     **mobilenet_v3.MODELS,
 }
-_CONVENTIONS = ("padding", "output_stride", "dropout", "bn_eps", "bn_momentum")
+_CONVENTIONS = ("padding", "output_stride", "dropout", "bn_eps", "bn_momentum", "resolution")
 _EDITS = ("removed_strides", "squeeze_excite", "hard_swish")
 _FAMILY_OPTIONS = {"mobilenet_v3": ("width_rule", "tail", "head_channels", "hard_swish_from")}
 
@@ -103,9 +104,11 @@ def create_model(
             ``output_stride`` (32, 16 or 8), ``dropout``, ``bn_eps``, ``bn_momentum``,
             ``removed_strides`` (see :func:`mnv3lib.models.edits.remove_strides`),
             ``squeeze_excite`` (False leaves it out), ``hard_swish`` (False puts swish in its
-            place).
+            place), ``resolution`` (side in pixels of the images that it is made for: what is
+            counted and timed if nothing else is said, and all that a network takes which is built
+            for one size).
             For MobileNetV3 also ``width_rule`` (``"paper"`` or ``"torchvision"``, see
-            :func:`mnv3lib.models.rows.scale_rows`), ``tail`` (``"full"``, ``"dagger"`` or
+            :func:`mnv3lib.models.scaling.scale_rows`), ``tail`` (``"full"``, ``"dagger"`` or
             ``"rf2"``, see :func:`mnv3lib.models.mobilenet_v3.reduce_tail`),
             ``head_channels`` (features between pooling and classifier) and
             ``hard_swish_from`` (N of Table 5's '@N', or ``"nowhere"``, see
@@ -125,5 +128,8 @@ def create_model(
     spec = model_spec(name, width_mult=width_mult, num_classes=num_classes, **options)
     network = Network(spec, generator=generator)
     if drop_path:
-        add_drop_path([m for m in network.rows if isinstance(m, InvertedResidual)], drop_path)
+        blocks = [row for row in network.rows if isinstance(row, ResidualBlock)]
+        if not blocks:
+            raise ValueError(f"drop_path={drop_path}: {spec.family} has no residual block to drop")
+        add_drop_path(blocks, drop_path)
     return network

@@ -3,36 +3,59 @@
 A :class:`NetworkSpec` is a table and the few conventions that a paper's text or code adds to
 it. :mod:`mnv3lib.models.builder` turns it into a network whose ``rows[i]`` is line *i* of the
 table. Taught in chapter 5 (the two networks).
+
+The rows here are those of the MobileNets. Another kind is a frozen dataclass in a module of its
+own, marked with :func:`row_kind`, which extends :func:`mnv3lib.models.row_modules.row_module` and
+:func:`mnv3lib.models.scaling.scaled_row`. A network reads of it ``stride`` (1 if it has none),
+``out`` (else as its input) and ``source`` (a row whose output it reads beside its input, if any).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import groupby
-from typing import Literal
+from itertools import groupby, takewhile
+from typing import Any, Literal
 
-from mnv3lib.ops import Padding, make_divisible
+from mnv3lib.ops import Padding
 
 __all__ = [
     "HS",
     "RE",
+    "ROW_KINDS",
     "BneckRow",
     "ConvRow",
     "DenseRow",
     "NetworkSpec",
+    "PlainBneckRow",
     "PoolRow",
     "Row",
     "SeparableRow",
-    "WidthRule",
     "expansion_ratios",
-    "scale_rows",
+    "row_kind",
+    "with_input",
 ]
 
 RE, HS = "relu", "hard_swish"  # the two symbols of the 'NL' column of MobileNetV3's tables
 
+Row = Any
+"""A line of a table: one of the frozen dataclasses here, or of another module of rows."""
+
 Scaling = Literal["always", "wider", "never"]
-WidthRule = Literal["paper", "torchvision"]
+
+ROW_KINDS: dict[str, type] = {}
+"""Kinds of rows by the name that they have in tables stored as data."""
 
 
+def row_kind(name: str) -> Callable[[type], type]:
+    """A decorator: rows of this class are stored as data under a name, such as ``"bneck"``."""
+
+    def register(kind: type) -> type:
+        ROW_KINDS[name] = kind
+        return kind
+
+    return register
+
+
+@row_kind("conv")
 @dataclass(frozen=True)
 class ConvRow:
     """``conv2d kxk``: convolution, batch norm, activation.
@@ -40,7 +63,7 @@ class ConvRow:
     Attributes:
         kernel: Side of the kernel.
         out: Output channels at width 1.
-        act: Activation.
+        act: Activation, or None.
         stride: Stride.
         scaling: When the width multiplier applies: ``"always"``, only if it is ``"wider"``
             than 1, or ``"never"``.
@@ -48,7 +71,7 @@ class ConvRow:
 
     kernel: int
     out: int
-    act: str
+    act: str | None
     stride: int = 1
     scaling: Scaling = "always"
 
@@ -58,6 +81,7 @@ class ConvRow:
         return f"conv2d {self.kernel}x{self.kernel}"
 
 
+@row_kind("separable")
 @dataclass(frozen=True)
 class SeparableRow:
     """MobileNetV1's pair of lines ``conv dw / s`` and ``conv / s1``."""
@@ -73,6 +97,7 @@ class SeparableRow:
         return f"separable {self.kernel}x{self.kernel}"
 
 
+@row_kind("bneck")
 @dataclass(frozen=True)
 class BneckRow:
     """``bneck, kxk``: an inverted residual; fields in the order of MobileNetV3's tables.
@@ -99,6 +124,18 @@ class BneckRow:
         return f"bneck {self.kernel}x{self.kernel}"
 
 
+@row_kind("plain_bneck")
+@dataclass(frozen=True)
+class PlainBneckRow(BneckRow):
+    """A :class:`BneckRow` that never adds its input."""
+
+    @property
+    def operator(self) -> str:
+        """The row in words, as reports print it."""
+        return f"{super().operator}, no shortcut"
+
+
+@row_kind("pool")
 @dataclass(frozen=True)
 class PoolRow:
     """``pool``: global average pooling; (N, C, H, W) becomes (N, C)."""
@@ -109,6 +146,7 @@ class PoolRow:
         return "pool"
 
 
+@row_kind("dense")
 @dataclass(frozen=True)
 class DenseRow:
     """A fully connected layer with bias (``conv2d 1x1, NBN`` after pooling is the same thing).
@@ -129,9 +167,6 @@ class DenseRow:
         return "dense"
 
 
-Row = ConvRow | SeparableRow | BneckRow | PoolRow | DenseRow
-
-
 @dataclass(frozen=True)
 class NetworkSpec:
     """A whole network: the table's rows and the conventions around them.
@@ -141,7 +176,8 @@ class NetworkSpec:
         rows: The table, top to bottom.
         source: Paper, table and version that the rows follow.
         squeeze: What a quarter is taken of in squeeze-and-excite: the block's ``"expansion"``
-            (MobileNetV3) or its ``"input"`` (MnasNet, EfficientNet).
+            (MobileNetV3) or its ``"input"`` (MnasNet, EfficientNet); a name in
+            :data:`mnv3lib.models.row_modules.SQUEEZE_RULES`.
         gate: Gate of squeeze-and-excite.
         squeeze_act: Activation inside squeeze-and-excite.
         padding: ``"symmetric"`` (PyTorch) or ``"same"`` (TensorFlow).
@@ -150,14 +186,20 @@ class NetworkSpec:
         dropout: Dropout rate before the classifier.
         output_stride: Input pixels per pixel of the last map; below 32, later strides become
             dilation.
-        stages: Blocks in each stage, a stage being consecutive blocks of one width in the
-            paper's table. Kept through width scaling, since foreign key layouts count by it.
+        stages: Blocks in each stage, consecutive blocks of one width in the paper's table. Kept
+            through width scaling, since foreign key layouts count by it.
+        always_expand: Whether bnecks keep their first convolution where it does not widen.
+        detector_maps: What a detector looks at beside the last map: the ``"expansion"`` of the
+            last strided block (MobileNetV3), or the ``"output"`` of the block before it.
+        initial: How weights start; a name in :data:`mnv3lib.models.initial_weights.RULES`.
+        resolution: Side in pixels of the images that it is made for; None means 224.
+        any_size: Whether it takes other sizes too; if not, rows are built for their maps' sides.
     """
 
     family: str
     rows: tuple[Row, ...]
     source: str
-    squeeze: Literal["expansion", "input"] = "expansion"
+    squeeze: str = "expansion"
     gate: Literal["hard_sigmoid", "sigmoid"] = "hard_sigmoid"
     squeeze_act: str = "relu"
     padding: Padding = "symmetric"
@@ -166,12 +208,24 @@ class NetworkSpec:
     dropout: float = 0.2
     output_stride: int = 32
     stages: tuple[int, ...] = ()
+    always_expand: bool = False
+    detector_maps: Literal["expansion", "output"] = "expansion"
+    initial: str = "mobilenet"
+    resolution: int | None = None
+    any_size: bool = True
 
     def __post_init__(self) -> None:
+        if (self.resolution or 1) < 1 or not (self.any_size or self.resolution):
+            raise ValueError(f"resolution must be a number of pixels, got {self.resolution}")
         if not self.stages:
             blocks = [row for row in self.rows if isinstance(row, BneckRow | SeparableRow)]
             lengths = tuple(len(list(group)) for _, group in groupby(blocks, key=lambda r: r.out))
             object.__setattr__(self, "stages", lengths)
+
+    @property
+    def map_rows(self) -> tuple[Row, ...]:
+        """The rows that return maps: those before pooling."""
+        return tuple(takewhile(lambda row: not isinstance(row, PoolRow | DenseRow), self.rows))
 
     def with_classes(self, num_classes: int) -> "NetworkSpec":
         """The same network with another number of classes."""
@@ -180,8 +234,8 @@ class NetworkSpec:
         return replace(self, rows=(*self.rows[:-1], replace(self.rows[-1], out=num_classes)))
 
 
-def _with_input(rows: tuple[Row, ...]) -> Iterator[tuple[Row, int]]:
-    """Pairs each row with its input channels, starting from an RGB image."""
+def with_input(rows: tuple[Row, ...]) -> Iterator[tuple[Row, int]]:
+    """Yields each row of a table with its input channels, starting from an RGB image."""
     channels = 3
     for row in rows:
         yield row, channels
@@ -190,61 +244,4 @@ def _with_input(rows: tuple[Row, ...]) -> Iterator[tuple[Row, int]]:
 
 def expansion_ratios(rows: tuple[Row, ...]) -> list[float]:
     """Expansion over input channels, for each bneck of a table (MobileNetV2's *t*)."""
-    return [row.exp / c_in for row, c_in in _with_input(rows) if isinstance(row, BneckRow)]
-
-
-def _scaled_out(row: ConvRow | SeparableRow | DenseRow | BneckRow, width_mult: float) -> int:
-    scaling = getattr(row, "scaling", "always")
-    factor = {"always": width_mult, "wider": max(1.0, width_mult), "never": 1.0}[scaling]
-    return row.out if factor == 1.0 else make_divisible(row.out * factor)
-
-
-def scale_rows(rows: tuple[Row, ...], width_mult: float, rule: WidthRule = "paper") -> tuple:
-    """Applies a width multiplier to a table.
-
-    Both rules scale output channels alike, ``make_divisible(out * width_mult)``; they differ in
-
-    =============== ================================= ==============================
-    ..              ``"paper"``                       ``"torchvision"``
-    =============== ================================= ==============================
-    expansion       scaled *input* times the ratio    scaled from the table's integer
-    last conv       scaled like any output            its ratio to the scaled input
-    hidden DenseRow stays (1280 or 1024)              scaled
-    =============== ================================= ==============================
-
-    Only the first reproduces the numbers of MobileNetV3's Table 9 (chapter 5).
-
-    Args:
-        rows: The table at width 1.
-        width_mult: Above 0.
-        rule: ``"paper"`` (slim's code, head kept) or ``"torchvision"``.
-
-    Returns:
-        The scaled table.
-
-    Raises:
-        ValueError: Width not above 0, or an unknown rule.
-    """
-    if not width_mult > 0:
-        raise ValueError(
-            f"width_mult must be above 0, got {width_mult}; the paper uses 0.35, 0.5, 0.75, 1, 1.25"
-        )
-    if rule not in ("paper", "torchvision"):
-        raise ValueError(f"unknown width rule {rule!r}; choose 'paper' or 'torchvision'")
-    by_table = rule == "torchvision"
-    scaled: list[Row] = []
-    channels = 3  # scaled counterpart of the table's input channels
-    for index, (row, table_in) in enumerate(_with_input(rows)):
-        if not isinstance(row, PoolRow):
-            out = _scaled_out(row, width_mult)
-            if isinstance(row, BneckRow):
-                wanted = row.exp * width_mult if by_table else channels * row.exp / table_in
-                row = replace(row, exp=make_divisible(wanted))
-            elif by_table and isinstance(row, ConvRow) and index > 0:
-                out = channels * row.out // table_in
-            elif by_table and isinstance(row, DenseRow) and index < len(rows) - 1:
-                out = make_divisible(row.out * width_mult)
-            channels = out
-            row = replace(row, out=out)
-        scaled.append(row)
-    return tuple(scaled)
+    return [row.exp / c_in for row, c_in in with_input(rows) if isinstance(row, BneckRow)]

@@ -8,28 +8,21 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, fields
 from typing import Any
 
-from mnv3lib.models.rows import BneckRow, ConvRow, DenseRow, NetworkSpec, PoolRow, Row, SeparableRow
+from mnv3lib.models.rows import ROW_KINDS, NetworkSpec, Row
 
 __all__ = ["from_table", "to_table"]
-
-_KINDS: dict[str, type] = {
-    "conv": ConvRow,
-    "separable": SeparableRow,
-    "bneck": BneckRow,
-    "pool": PoolRow,
-    "dense": DenseRow,
-}
-_NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
 def to_table(spec: NetworkSpec) -> dict[str, Any]:
     """A network as plain data, ready for JSON.
 
     Args:
-        spec: A table of the rows in :mod:`mnv3lib.models.rows`.
+        spec: A table of rows that have a name as data, see
+            :func:`mnv3lib.models.rows.row_kind`.
 
     Returns:
-        The fields of the specification; each row is a dictionary that names its kind first.
+        The fields of the specification that are not None; each row is a dictionary that names
+        its kind first.
 
     Raises:
         ValueError: A row of another kind; the message names it.
@@ -40,6 +33,7 @@ def to_table(spec: NetworkSpec) -> dict[str, Any]:
         {'kind': 'conv', 'kernel': 3, 'out': 16, 'act': 'hard_swish', 'stride': 2, 'scaling': 'always'}
     """  # noqa: E501  an output is one line
     content = {f.name: getattr(spec, f.name) for f in fields(spec)}
+    content = {name: value for name, value in content.items() if value is not None}
     rows = [_row_to_data(index, row) for index, row in enumerate(spec.rows)]
     return {**content, "rows": rows, "stages": list(spec.stages)}
 
@@ -56,21 +50,23 @@ def from_table(content: Mapping[str, Any]) -> NetworkSpec:
 
 
 def _row_to_data(index: int, row: Row) -> dict[str, Any]:
-    if type(row) not in _NAMES:
+    names = {kind: name for name, kind in ROW_KINDS.items()}
+    if type(row) not in names:
         raise ValueError(
             f"row {index} is a {type(row).__name__}, which tables do not hold as data; they hold "
-            f"{', '.join(kind.__name__ for kind in _NAMES)}"
+            f"{', '.join(kind.__name__ for kind in names)}"
         )
-    return {"kind": _NAMES[type(row)], **asdict(row)}
+    return {"kind": names[type(row)], **asdict(row)}
 
 
 def _row_from_data(index: int, content: Mapping[str, Any]) -> Row:
     values = dict(content)
     kind = values.pop("kind", None)
-    if kind not in _KINDS:
-        raise ValueError(f"row {index} is of kind {kind!r}; there are {', '.join(_KINDS)}")
-    _check_fields(f"row {index} ({kind})", _KINDS[kind], values)
-    return _KINDS[kind](**values)
+    if kind not in ROW_KINDS:
+        raise ValueError(f"row {index} is of kind {kind!r}; there are {', '.join(ROW_KINDS)}")
+    _check_fields(f"row {index} ({kind})", ROW_KINDS[kind], values)
+    lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+    return ROW_KINDS[kind](**values | lists)
 
 
 def _check_fields(what: str, kind: type, content: Mapping[str, Any]) -> None:

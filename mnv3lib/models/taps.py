@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from mnv3lib.ops import InvertedResidual
+from mnv3lib.models.running import run_rows
+from mnv3lib.ops import ResidualBlock
 
 __all__ = ["Tap", "tapped_maps"]
 
@@ -21,8 +22,9 @@ class Tap:
 
     Attributes:
         row: Line of the table, from 0.
-        part: ``"expand"``, ``"depthwise"``, ``"se"`` or ``"project"`` of that row's inverted
-            residual, before the input is added; None for the row's output.
+        part: Name of a part of that row's block, before the input is added, such as ``"expand"``,
+            ``"depthwise"``, ``"se"`` or ``"project"`` of an inverted residual; None for the row's
+            output.
     """
 
     row: int
@@ -45,19 +47,24 @@ def tapped_maps(rows: nn.Sequential, x: Tensor, taps: Sequence[Tap]) -> list[Ten
     """
     _check(rows, taps)
     maps: dict[Tap, Tensor] = {}
-    for index, row in enumerate(rows[: max(tap.row for tap in taps) + 1]):
+
+    def call(index: int, row: nn.Module, *inputs: Tensor) -> Tensor:
         inside = [tap.part for tap in taps if tap.row == index and tap.part is not None]
-        if inside:
-            x, found = _run_parts(row, x, inside)
-            maps |= {Tap(index, part): value for part, value in found.items()}
-        else:
-            x = row(x)
-        maps[Tap(index)] = x
+        if not inside:
+            return row(*inputs)
+        y, found = _run_parts(row, *inputs, wanted=inside)
+        maps.update({Tap(index, part): value for part, value in found.items()})
+        return y
+
+    used = rows[: max(tap.row for tap in taps) + 1]
+    for index, y in enumerate(run_rows(used, x, call=call)):
+        if Tap(index) in taps:
+            maps[Tap(index)] = y
     return [maps[tap] for tap in taps]
 
 
 def _run_parts(
-    block: InvertedResidual, x: Tensor, wanted: Sequence[str]
+    block: ResidualBlock, x: Tensor, *, wanted: Sequence[str]
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The block's output, and the outputs of some of its parts."""
     found = {}
@@ -74,7 +81,7 @@ def _check(rows: nn.Sequential, taps: Sequence[Tap]) -> None:
         if not 0 <= tap.row < len(rows):
             raise ValueError(f"{tap} is outside of the table's rows 0 to {len(rows) - 1}")
         parts = [name for name, _ in rows[tap.row].named_children()]
-        is_block = isinstance(rows[tap.row], InvertedResidual)
+        is_block = isinstance(rows[tap.row], ResidualBlock)
         if tap.part is not None and (not is_block or tap.part not in parts):
             known = f"parts {', '.join(parts)}" if is_block else "no parts to tap"
             raise ValueError(f"row {tap.row} has no part {tap.part!r}: it has {known}")

@@ -1,4 +1,4 @@
-"""The two blocks that MobileNets are made of.
+"""The two blocks that MobileNets are made of, and what blocks with a shortcut share.
 
 :class:`DepthwiseSeparable` is MobileNetV1's (chapter 1), :class:`InvertedResidual` is that of
 MobileNetV2, MnasNet, EfficientNet and MobileNetV3 (chapters 2 and 3).
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mnv3lib.ops.conv import ConvNormAct, Padding
 from mnv3lib.ops.squeeze_excite import SqueezeExcite
 
-__all__ = ["DepthwiseSeparable", "InvertedResidual"]
+__all__ = ["DepthwiseSeparable", "InvertedResidual", "ResidualBlock"]
 
 
 class DepthwiseSeparable(nn.Sequential):
@@ -60,7 +60,25 @@ class DepthwiseSeparable(nn.Sequential):
         self.pointwise = ConvNormAct(in_channels, out_channels, 1, act=act, norm_layer=norm_layer)
 
 
-class InvertedResidual(nn.Sequential):
+class ResidualBlock(nn.Sequential):
+    """Named parts, one after the other, plus the input where :attr:`use_residual` says so.
+
+    What looks inside blocks (taps, stochastic depth, activation memory) asks for this class, so a
+    new block that is built on it needs nothing else.
+
+    Attributes:
+        use_residual: Whether the input is added to the output of the last part.
+    """
+
+    use_residual: bool = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: Feature map, (N, C, H, W). Returns what the last part returns, plus x if so set."""
+        y = super().forward(x)
+        return x + y if self.use_residual else y
+
+
+class InvertedResidual(ResidualBlock):
     """Thin in, wide in the middle, thin out: the 'bneck' of MobileNetV3's tables.
 
     1x1 expansion (``expand``) -> depthwise (``depthwise``) -> squeeze-and-excite (``se``) ->
@@ -82,8 +100,13 @@ class InvertedResidual(nn.Sequential):
         gate: Gate of squeeze-and-excite.
         squeeze_act: Activation inside squeeze-and-excite.
         act: Activation after expansion and depthwise convolution.
+        residual: Whether the input is added; None adds it where the shapes agree.
+        always_expand: Keep ``expand`` even where it does not widen, as SkipblockNet does.
         padding: ``"symmetric"`` or ``"same"``.
         norm_layer: Makes the normalisation from a channel count.
+
+    Raises:
+        ValueError: The input is to be added, but the output has another shape.
     """
 
     def __init__(
@@ -99,11 +122,13 @@ class InvertedResidual(nn.Sequential):
         gate: Literal["hard_sigmoid", "sigmoid"] = "hard_sigmoid",
         squeeze_act: str = "relu",
         act: str = "relu",
+        residual: bool | None = None,
+        always_expand: bool = False,
         padding: Padding = "symmetric",
         norm_layer: Callable[[int], nn.Module] = nn.BatchNorm2d,
     ) -> None:
         parts: OrderedDict[str, nn.Module] = OrderedDict()
-        if expanded_channels != in_channels:
+        if always_expand or expanded_channels != in_channels:
             parts["expand"] = ConvNormAct(
                 in_channels, expanded_channels, 1, act=act, norm_layer=norm_layer
             )
@@ -128,9 +153,10 @@ class InvertedResidual(nn.Sequential):
         super().__init__(parts)
         for absent in {"expand", "se"} - set(parts):
             setattr(self, absent, None)
-        self.use_residual = stride == 1 and in_channels == out_channels
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x: Feature map, (N, C, H, W). Returns (N, C', H / stride, W / stride), rounded up."""
-        y = super().forward(x)  # (N, C, H, W) -> (N, E, H, W) -> (N, E, H', W') -> (N, C', H', W')
-        return x + y if self.use_residual else y
+        shapes_agree = stride == 1 and in_channels == out_channels
+        if residual and not shapes_agree:
+            raise ValueError(
+                f"{in_channels} channels at stride {stride} cannot be added to {out_channels}; "
+                "leave residual at None"
+            )
+        self.use_residual = shapes_agree if residual is None else residual

@@ -11,6 +11,7 @@ from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from mnv3lib.ops.activations import activation
 
@@ -107,3 +108,13 @@ class ConvNormAct(nn.Sequential):
         if act is not None:
             layers["act"] = activation(act)
         super().__init__(layers)
+
+    def fold(self) -> None:
+        """Folds the batch norm into the convolution, in place, for inference.
+
+        w' = w * gamma / sqrt(var + eps) and b' = beta - mean * gamma / sqrt(var + eps): the same
+        outputs in evaluation mode up to rounding. A second call does nothing.
+        """
+        if isinstance(getattr(self, "norm", None), nn.BatchNorm2d):
+            self.conv = fuse_conv_bn_eval(self.conv, self.norm)
+            del self.norm

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from mnv3lib.ops.blocks import InvertedResidual
+from mnv3lib.ops.blocks import ResidualBlock
 
 __all__ = ["DropPath", "add_drop_path"]
 
@@ -44,7 +44,7 @@ class DropPath(nn.Module):
         return f"rate={self.rate:g}"
 
 
-def add_drop_path(blocks: Sequence[InvertedResidual], rate: float) -> None:
+def add_drop_path(blocks: Sequence[ResidualBlock], rate: float) -> None:
     """Appends :class:`DropPath` to blocks with a shortcut; the rate grows linearly with depth.
 
     Block *i* of *n* gets ``rate * i / n`` (timm's rule), so the first is never dropped.

@@ -12,7 +12,7 @@ import torch
 
 from mnv3lib.models import Network, NetworkSpec
 from mnv3lib.models.rows import BneckRow, ConvRow, Row
-from mnv3lib.search.skips import SkipBneckRow, SkipConvRow, build
+from mnv3lib.search.skips import SkipBneckRow, SkipConvRow
 from mnv3lib.search.space import Space
 from mnv3lib.search.stage import Point, Stage, StageOptions, expansion_of
 
@@ -24,7 +24,7 @@ def spec_of(space: Space, point: Point) -> NetworkSpec:
 
     Points of inverted residuals with identity shortcuts, such as MnasNet-A1's, have the rows of
     :mod:`mnv3lib.models.rows` alone and can go wherever a table can; the others also have rows of
-    :mod:`mnv3lib.search.skips`, which :func:`network_of` builds.
+    :mod:`mnv3lib.search.skips`.
 
     Args:
         space: A space.
@@ -63,7 +63,7 @@ def network_of(
     Raises:
         ValueError: The point is not of this space, or fewer than one class.
     """
-    return build(spec_of(space, point).with_classes(num_classes), generator=generator)
+    return Network(spec_of(space, point).with_classes(num_classes), generator=generator)
 
 
 def stage_rows(options: StageOptions, stage: Stage, in_channels: int) -> Iterator[Row]:

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from mnv3lib.measure.latency_table import LatencyTable
 from mnv3lib.measure.placed_rows import PlacedRow, placed_rows
 from mnv3lib.models import NetworkSpec, deploy
-from mnv3lib.models.builder import build_row, initialise
+from mnv3lib.models.builder import build_row
+from mnv3lib.models.initial_weights import initialise
+from mnv3lib.models.row_modules import squeeze_channels
 from mnv3lib.models.rows import BneckRow, ConvRow, DenseRow, PoolRow, SeparableRow
-from mnv3lib.ops import squeeze_from_expansion, squeeze_from_input
 from mnv3lib.search.row_places import RowPlace, row_places
 
 __all__ = ["macs_at", "place_row", "table_latency_at"]
@@ -119,11 +120,8 @@ def _bneck_macs(place: RowPlace, spec: NetworkSpec) -> int:
     row = place.row
     expand = place.in_channels * row.exp * place.side**2 if place.expands else 0
     filter_and_project = row.exp * (row.kernel**2 + row.out) * place.out_side**2
-    by_input = spec.squeeze == "input"
-    squeezed = (
-        squeeze_from_input(place.in_channels) if by_input else squeeze_from_expansion(row.exp)
-    )
-    return expand + filter_and_project + (2 * row.exp * squeezed if row.se else 0)
+    squeezed = squeeze_channels(spec, place.in_channels, row.exp) if row.se else 0
+    return expand + filter_and_project + 2 * row.exp * squeezed
 
 
 _MACS: dict[type, Callable[[RowPlace, NetworkSpec], int]] = {

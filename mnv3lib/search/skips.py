@@ -4,26 +4,22 @@ MnasNet-A1 is made of inverted residuals with their input as shortcut, and
 :class:`mnv3lib.models.rows.BneckRow` says just that. The space that it was found in (arXiv
 1807.11626, section 4.1) also has blocks without shortcut or with a pooled one, and convolutions
 with shortcut or squeeze-and-excite. The paper does not say which pooling; a 3x3 average is ours.
+
+Importing this module teaches :class:`mnv3lib.models.Network` to build these rows.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from mnv3lib.models import Network, NetworkSpec
-from mnv3lib.models.builder import initialise
-from mnv3lib.models.rows import BneckRow, ConvRow, Row
-from mnv3lib.ops import (
-    ConvNormAct,
-    InvertedResidual,
-    SqueezeExcite,
-    squeeze_from_expansion,
-    squeeze_from_input,
-)
+from mnv3lib.models.initial_weights import initialise
+from mnv3lib.models.row_modules import Place, row_module, squeeze_channels
+from mnv3lib.models.rows import BneckRow, ConvRow, PlainBneckRow
+from mnv3lib.ops import SqueezeExcite
 
-__all__ = ["Skip", "SkipBneckRow", "SkipConvRow", "WithSkip", "build"]
+__all__ = ["Skip", "SkipBneckRow", "SkipConvRow", "WithSkip"]
 
 Skip = Literal["none", "identity", "pool"]
 _IN_WORDS = {"none": "no shortcut", "identity": "shortcut", "pool": "pooled shortcut"}
@@ -93,54 +89,30 @@ class WithSkip(nn.Module):
         return y if self.shortcut is None else y + self.shortcut(x)
 
 
-def build(spec: NetworkSpec, *, generator: torch.Generator | None = None) -> Network:
-    """Builds a network whose table may have the rows of this module.
+class _LateSqueezeExcite(SqueezeExcite):
+    """Draws its weights after the rest of the network.
 
-    Args:
-        spec: A table, for instance of :func:`mnv3lib.search.networks.spec_of`.
-        generator: Source of the initial weights; PyTorch's global one when not given.
-
-    Returns:
-        A network as :class:`mnv3lib.models.Network` makes it, with the same weights wherever
-        the rows are the papers' own.
+    So a network with it and the same one without share the weights of everything else.
     """
-    network = Network(replace(spec, rows=tuple(map(_plain, spec.rows))), generator=generator)
-    for index, row in enumerate(spec.rows):
-        if isinstance(row, SkipBneckRow):
-            network.rows[index] = _with_bneck_skip(network.rows[index], row)
-        elif isinstance(row, SkipConvRow):
-            network.rows[index] = _with_conv_skip(network.rows[index], row, spec, generator)
-    network.spec = spec
-    return network
+
+    def draw_weights(self, generator: torch.Generator | None) -> None:
+        for layer in self.children():
+            initialise(layer, generator)
 
 
-def _plain(row: Row) -> Row:
-    """The row of the papers' tables that has the same convolutions."""
-    if isinstance(row, SkipBneckRow):
-        return BneckRow(row.kernel, row.exp, row.out, row.se, row.act, row.stride)
-    if isinstance(row, SkipConvRow):
-        return ConvRow(row.kernel, row.out, row.act, row.stride, row.scaling)
-    return row
-
-
-def _with_bneck_skip(body: InvertedResidual, row: SkipBneckRow) -> nn.Module:
-    body.use_residual = False
+@row_module.register
+def _(row: SkipBneckRow, place: Place) -> nn.Module:
+    body = row_module(PlainBneckRow(*(getattr(row, f.name) for f in fields(BneckRow))), place)
     if row.skip == "none":
         return body
-    return WithSkip(body, stride=body.depthwise.conv.stride[0], skip=row.skip)
+    return WithSkip(body, stride=place.stride, skip=row.skip)
 
 
-def _with_conv_skip(
-    body: ConvNormAct, row: SkipConvRow, spec: NetworkSpec, generator: torch.Generator | None
-) -> WithSkip:
+@row_module.register
+def _(row: SkipConvRow, place: Place) -> nn.Module:
+    body = row_module(ConvRow(row.kernel, row.out, row.act, row.stride, row.scaling), place)
     se = None
     if row.se:
-        by_input = spec.squeeze == "input"
-        middle = (
-            squeeze_from_input(body.conv.in_channels)
-            if by_input
-            else squeeze_from_expansion(row.out)
-        )
-        se = SqueezeExcite(row.out, middle, gate=spec.gate, act=spec.squeeze_act)
-        initialise(se, generator)
-    return WithSkip(body, stride=body.conv.stride[0], skip=row.skip, se=se)
+        middle = squeeze_channels(place.spec, place.in_channels, row.out)
+        se = _LateSqueezeExcite(row.out, middle, gate=place.spec.gate, act=place.spec.squeeze_act)
+    return WithSkip(body, stride=place.stride, skip=row.skip, se=se)

@@ -1,0 +1,154 @@
+"""The width multiplier: one number that thins or widens a whole table (chapter 5).
+
+What it does to a row is decided by the kind of row, in :func:`scaled_row`; the walk through the
+table, which knows the channels that enter each row before and after, is here.
+"""
+
+from dataclasses import dataclass, replace
+from functools import singledispatch
+from typing import Literal
+
+from mnv3lib.models.rows import BneckRow, ConvRow, DenseRow, PoolRow, Row, SeparableRow
+from mnv3lib.ops import make_divisible
+
+__all__ = ["Narrowing", "WidthRule", "is_scalable", "scale_rows", "scaled_row"]
+
+WidthRule = Literal["paper", "torchvision"]
+
+
+@dataclass(frozen=True)
+class Narrowing:
+    """What a row needs to know to be scaled.
+
+    Attributes:
+        width_mult: Width multiplier.
+        rule: ``"paper"`` or ``"torchvision"``.
+        table_in: Channels that enter the row in the table.
+        scaled_in: Channels that enter it after scaling.
+        is_first: Whether it is the first row.
+        is_last: Whether it is the last row.
+        table_earlier: Channels of the row that it reads as well, in the table; None if none.
+        scaled_earlier: The same after scaling.
+    """
+
+    width_mult: float
+    rule: WidthRule = "paper"
+    table_in: int = 3
+    scaled_in: int = 3
+    is_first: bool = False
+    is_last: bool = False
+    table_earlier: int | None = None
+    scaled_earlier: int | None = None
+
+
+@singledispatch
+def scaled_row(row: Row, at: Narrowing) -> Row:
+    """A row after scaling; a kind of row registers here how it is scaled.
+
+    Args:
+        row: A line of a table.
+        at: What is known at its place.
+
+    Raises:
+        ValueError: A kind of row whose width is no free number.
+    """
+    raise ValueError(
+        f"a {type(row).__name__} cannot be scaled by width_mult={at.width_mult:g}; leave it at 1"
+    )
+
+
+def is_scalable(rows: tuple[Row, ...]) -> bool:
+    """Whether a width multiplier other than 1 can be applied to all rows of a table."""
+    refuses = scaled_row.dispatch(object)
+    return all(scaled_row.dispatch(type(row)) is not refuses for row in rows)
+
+
+def scale_rows(rows: tuple[Row, ...], width_mult: float, rule: WidthRule = "paper") -> tuple:
+    """Applies a width multiplier to a table.
+
+    Both rules scale output channels alike, ``make_divisible(out * width_mult)``; they differ in
+
+    =============== ================================= ==============================
+    ..              ``"paper"``                       ``"torchvision"``
+    =============== ================================= ==============================
+    expansion       scaled *input* times the ratio    scaled from the table's integer
+    last conv       scaled like any output            its ratio to the scaled input
+    hidden DenseRow stays (1280 or 1024)              scaled
+    =============== ================================= ==============================
+
+    Only the first reproduces the numbers of MobileNetV3's Table 9 (chapter 5).
+
+    Args:
+        rows: The table at width 1.
+        width_mult: Above 0.
+        rule: ``"paper"`` (slim's code, head kept) or ``"torchvision"``.
+
+    Returns:
+        The scaled table.
+
+    Raises:
+        ValueError: Width not above 0, an unknown rule, or a row that cannot be scaled.
+    """
+    if not width_mult > 0:
+        raise ValueError(
+            f"width_mult must be above 0, got {width_mult}; the paper uses 0.35, 0.5, 0.75, 1, 1.25"
+        )
+    if rule not in ("paper", "torchvision"):
+        raise ValueError(f"unknown width rule {rule!r}; choose 'paper' or 'torchvision'")
+    if width_mult == 1:
+        return rows
+    scaled: list[Row] = []
+    table_outs, scaled_outs = [3], [3]  # channels after each row, behind those of the image
+    for index, row in enumerate(rows):
+        source = getattr(row, "source", None)
+        at = Narrowing(
+            width_mult,
+            rule,
+            table_outs[-1],
+            scaled_outs[-1],
+            index == 0,
+            index == len(rows) - 1,
+            None if source is None else table_outs[source + 1],
+            None if source is None else scaled_outs[source + 1],
+        )
+        scaled.append(scaled_row(row, at))
+        table_outs.append(getattr(row, "out", table_outs[-1]))
+        scaled_outs.append(getattr(scaled[-1], "out", scaled_outs[-1]))
+    return tuple(scaled)
+
+
+def _scaled_out(row: Row, width_mult: float) -> int:
+    scaling = getattr(row, "scaling", "always")
+    factor = {"always": width_mult, "wider": max(1.0, width_mult), "never": 1.0}[scaling]
+    return row.out if factor == 1.0 else make_divisible(row.out * factor)
+
+
+@scaled_row.register
+def _(row: ConvRow, at: Narrowing) -> ConvRow:
+    if at.rule == "torchvision" and not at.is_first:
+        return replace(row, out=at.scaled_in * row.out // at.table_in)
+    return replace(row, out=_scaled_out(row, at.width_mult))
+
+
+@scaled_row.register
+def _(row: SeparableRow, at: Narrowing) -> SeparableRow:
+    return replace(row, out=_scaled_out(row, at.width_mult))
+
+
+@scaled_row.register
+def _(row: BneckRow, at: Narrowing) -> BneckRow:
+    by_table = at.rule == "torchvision"
+    wanted = row.exp * at.width_mult if by_table else at.scaled_in * row.exp / at.table_in
+    return replace(row, exp=make_divisible(wanted), out=_scaled_out(row, at.width_mult))
+
+
+@scaled_row.register
+def _(row: PoolRow, at: Narrowing) -> PoolRow:
+    return row
+
+
+@scaled_row.register
+def _(row: DenseRow, at: Narrowing) -> DenseRow:
+    if at.rule == "torchvision" and not at.is_last:
+        return replace(row, out=make_divisible(row.out * at.width_mult))
+    return replace(row, out=_scaled_out(row, at.width_mult))
