@@ -10,7 +10,7 @@ from mnv3lib.ops.activations import (
     hard_swish_formula,
     swish,
 )
-from mnv3lib.ops.blocks import DepthwiseSeparable, InvertedResidual
+from mnv3lib.ops.blocks import DepthwiseSeparable, InvertedResidual, ResidualBlock
 from mnv3lib.ops.channels import make_divisible, nearest_multiple
 from mnv3lib.ops.conv import ConvNormAct, Padding, SamePadConv2d, same_padding
 from mnv3lib.ops.decomposition import (
@@ -33,6 +33,7 @@ __all__ = [
     "HardSwish",
     "InvertedResidual",
     "Padding",
+    "ResidualBlock",
     "SamePadConv2d",
     "SqueezeExcite",
     "TuckerBlock",
