@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from mnv3lib import create_model
+from mnv3lib.ops import RelativeBias
 from mnv3lib.train.optimizers import Lamb, RMSpropTF, make_optimizer, weight_decay_groups
 from mnv3lib.train.recipe import Optimizer
 
@@ -212,6 +213,14 @@ def test_biases_and_batch_norm_do_not_decay() -> None:
     (everything,) = weight_decay_groups(model, 1e-5, decay_all=True)
     assert len(everything["params"]) == trained
     assert everything["weight_decay"] == 1e-5
+
+
+def test_a_module_names_parameters_that_do_not_decay() -> None:
+    model = nn.Sequential(nn.Linear(3, 2), RelativeBias(2, 3))
+    decayed, others = weight_decay_groups(model, 1e-5)
+    assert [id(p) for p in decayed["params"]] == [id(model[0].weight)]
+    assert {id(p) for p in others["params"]} == {id(model[0].bias), id(model[1].attention_biases)}
+    assert len(weight_decay_groups(model, 1e-5, decay_all=True)) == 1
 
 
 @pytest.mark.parametrize("name", NAMES)

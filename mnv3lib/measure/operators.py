@@ -3,7 +3,9 @@
 fvcore counts convolutions, linear layers, batch norm and pooling; it warns about hard swish,
 hard sigmoid and elementwise arithmetic and leaves them out. The handlers here name every
 operator, so that :func:`mnv3lib.measure.count` can state what is in a number and what is not.
-Taught in chapter 1 (convolutions) and chapter 5 (whole networks).
+Taught in chapter 1 (convolutions) and chapter 5 (whole networks). Attention's two products of
+matrices count like linear layers; fvcore would overlook them inside of PyTorch's fused call
+``scaled_dot_product_attention``, which no network here uses.
 """
 
 from collections import Counter
@@ -14,7 +16,7 @@ from fvcore.nn.jit_handles import conv_flop_count, get_shape
 
 __all__ = ["ARITHMETIC", "ELEMENTWISE", "HANDLERS"]
 
-ARITHMETIC = ("conv", "pointwise", "depthwise", "linear")
+ARITHMETIC = ("conv", "pointwise", "depthwise", "linear", "matmul")
 ELEMENTWISE = (
     "relu",
     "relu6",
@@ -26,6 +28,8 @@ ELEMENTWISE = (
     "add",
     "divide",
     "pool",
+    "softmax",
+    "layer_norm",
 )
 
 Handler = Callable[[list, list], Counter]
@@ -67,6 +71,12 @@ def _input_elements(name: str) -> Handler:
     return handler
 
 
+def _matmul(inputs: list, outputs: list) -> Counter:
+    """A product of two computed matrices, as attention has two of: (..., M, K) by (..., K, N)."""
+    rows_and_depth, columns = get_shape(inputs[0]), get_shape(inputs[1])[-1]
+    return Counter(matmul=prod(rows_and_depth) * columns)
+
+
 def _free(inputs: list, outputs: list) -> Counter:
     """Moves or reshapes data; no arithmetic."""
     return Counter()
@@ -93,6 +103,10 @@ HANDLERS: dict[str, Handler] = {
     "aten::adaptive_avg_pool2d": _input_elements("pool"),
     "aten::avg_pool2d": _input_elements("pool"),
     "aten::mean": _input_elements("pool"),
+    "aten::matmul": _matmul,
+    "aten::softmax": _elements("softmax"),
+    "aten::layer_norm": _elements("layer_norm"),
     "aten::pad": _free,
+    "aten::unflatten": _free,
     "aten::expand_as": _free,
 }

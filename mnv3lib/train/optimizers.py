@@ -196,10 +196,23 @@ _OPTIMIZERS: dict[str, tuple[type[Optimizer], tuple[str, ...]]] = {
 def weight_decay_groups(
     model: nn.Module, weight_decay: float, *, decay_all: bool = False
 ) -> list[Group]:
-    """Parameters that decay, and those that do not: biases and batch norm, unless `decay_all`."""
+    """Parameters that decay, and those that do not: biases and batch norm, unless `decay_all`.
+
+    Nor do those that a module lists by name in ``without_weight_decay``, as the biases of
+    :class:`mnv3lib.ops.RelativeBias`, unless `decay_all`.
+    """
+    spared = {
+        id(getattr(module, name))
+        for module in model.modules()
+        for name in getattr(module, "without_weight_decay", ())
+    }
+
+    def decays(p: Tensor) -> bool:
+        return decay_all or (p.ndim >= 2 and id(p) not in spared)
+
     params = [p for p in model.parameters() if p.requires_grad]
-    decayed = [p for p in params if decay_all or p.ndim >= 2]
-    others = [p for p in params if not (decay_all or p.ndim >= 2)]
+    decayed = [p for p in params if decays(p)]
+    others = [p for p in params if not decays(p)]
     groups = ((decayed, weight_decay), (others, 0.0))
     return [{"params": found, "weight_decay": decay} for found, decay in groups if found]
 
