@@ -4,6 +4,13 @@ import pytest
 from torch import nn
 
 from mnv3lib.measure.latency import image
+from mnv3lib.measure.onnx_profile import (
+    LayerTime,
+    NodeTime,
+    layer_names,
+    layer_times,
+    node_times,
+)
 from mnv3lib.measure.operator_times import operator_times, program_operator_times
 from mnv3lib.measure.runtime_onnxruntime import export_onnx
 
@@ -35,6 +42,32 @@ def test_program_is_profiled_as_its_network():
     assert sum(time.share for time in times) == pytest.approx(1.0)
     with pytest.raises(ValueError, match="runs must be an integer of at least 1, got 0"):
         program_operator_times(program, image(32), runs=0)
+
+
+def test_nodes_belong_to_the_layer_before_them():
+    nodes = [
+        NodeTime("in", "QuantizeLinear", 9.0),
+        NodeTime("a", "QLinearConv", 1.0),
+        NodeTime("b", "DequantizeLinear", 0.25),
+        NodeTime("c", "HardSigmoid", 0.5),
+        NodeTime("d", "QGemm", 2.0),
+    ]
+    assert layer_times(nodes, ["conv", "linear"]) == [
+        LayerTime("conv", 1.0, 0.75),
+        LayerTime("linear", 2.0, 0),
+    ]
+    with pytest.raises(ValueError, match="2 nodes that multiply matrices, the network 1 layers"):
+        layer_times(nodes, ["conv"])
+
+
+def test_layers_of_a_program_are_those_of_its_network():
+    pytest.importorskip("onnxruntime")
+    network = three_layers().eval()
+    layers = layer_names(network, image(32))
+    assert layers == ["0", "1"]
+    nodes = node_times(export_onnx(network, image(32)), image(32), runs=2)
+    assert [time.layer for time in layer_times(nodes, layers)] == layers
+    assert len({node.name for node in nodes}) == len(nodes)
 
 
 @pytest.mark.parametrize(

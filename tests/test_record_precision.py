@@ -124,6 +124,9 @@ def test_operators_of_both_precisions_are_profiled(
     assert calls["int8"][int8_layer] == 6  # stem, block and its gate
     assert float_layer is None or calls["fp32"][float_layer] == 6
     assert sum(part["share"] for part in parts["int8"]) == pytest.approx(1, abs=1e-3)
+    layers = run.metrics["small"]["layers"]
+    assert layers[0]["layer"] == "stem.conv"
+    assert all(layer[p]["own_ms"] > 0 for layer in layers for p in ("fp32", "int8"))
 
 
 def test_recording_refuses_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -2,10 +2,10 @@
 
     python -m mnv3lib.ledger.record_precision_parts --out data/runs/precision-parts.json
 
-PyTorch and ONNX Runtime tell the time of each operator; ExecuTorch's Python package is built
-without its tracer and cannot. The networks and programs are those of
-:mod:`mnv3lib.ledger.record_precision_latency`. A profiler takes time itself, so shares mean more
-than sums. Let nothing else run on the machine meanwhile. Shown in chapter 12.
+PyTorch and ONNX Runtime tell the time of each kind of operator, ONNX Runtime also that of each
+layer; ExecuTorch's Python package is built without its tracer and cannot. The networks and programs
+are those of :mod:`mnv3lib.ledger.record_precision_latency`. A profiler takes time itself, so shares
+mean more than sums. Let nothing else run on the machine meanwhile. Shown in chapter 12.
 """
 
 import sys
@@ -26,11 +26,12 @@ from mnv3lib.ledger.precision_programs import (
     program_bytes,
 )
 from mnv3lib.measure.latency import image
+from mnv3lib.measure.onnx_profile import layer_names, layer_times, node_times
 from mnv3lib.measure.operator_times import OperatorTime, operator_times, program_operator_times
 from mnv3lib.recorder import record_from_command_line
 from mnv3lib.runs import RecordedRun, write_run
 
-__all__ = ["PROFILERS", "main", "measure_parts", "record"]
+__all__ = ["PROFILERS", "main", "measure_layers", "measure_parts", "record"]
 
 _MODULE = "mnv3lib.ledger.record_precision_parts"
 _DIGITS = 5  # of a millisecond: what is beyond is noise
@@ -74,6 +75,26 @@ def measure_parts(case: PrecisionCase, runtime: str, protocol: Protocol) -> dict
     return {precision: [_entry(time) for time in found] for precision, found in times.items()}
 
 
+def measure_layers(case: PrecisionCase, protocol: Protocol) -> list[dict]:
+    """Profiles the layers of one network on ONNX Runtime.
+
+    Returns:
+        Each layer's name, and for each precision ``own_ms`` and ``after_ms`` of
+        :class:`mnv3lib.measure.onnx_profile.LayerTime`, ready for JSON.
+    """
+    example = image(case.resolution, seed=protocol["seed"])
+    networks = networks_of(case, seed=protocol["seed"])
+    layers = layer_names(networks["fp32"], example)
+    found: dict[str, dict] = {layer: {"layer": layer} for layer in layers}
+    for precision, network in networks.items():
+        program = program_bytes(network, example, "onnxruntime")
+        nodes = node_times(program, example, protocol["threads"], runs=protocol["runs"])
+        for time in layer_times(nodes, layers):
+            own, after = round(time.own_ms, _DIGITS), round(time.after_ms, _DIGITS)
+            found[time.layer][precision] = {"own_ms": own, "after_ms": after}
+    return list(found.values())
+
+
 def _entry(time: OperatorTime) -> dict[str, object]:
     return {**asdict(time), "ms": round(time.ms, _DIGITS), "share": round(time.share, _DIGITS)}
 
@@ -100,7 +121,8 @@ def record(
         cases: The networks by name.
 
     Returns:
-        The run; its metrics hold for each network and runtime what `measure_parts` returns.
+        The run; its metrics hold for each network and runtime what `measure_parts` returns, and as
+        ``layers`` what `measure_layers` does.
 
     Raises:
         ValueError: An unknown network or runtime, or a number out of range.
@@ -115,6 +137,9 @@ def record(
     for name, runtime in tqdm(pairs, "operators", disable=None):
         measure = partial(measure_parts, cases[name], runtime, protocol)
         metrics[name][runtime] = draft.part(f"{name} {runtime}", measure)
+    for name in tqdm(networks, "layers", disable=None):
+        measure = partial(measure_layers, cases[name], protocol)
+        metrics[name]["layers"] = draft.part(f"{name} layers", measure)
     run = write_run(
         out.stem,
         command=f"python -m {_MODULE} --networks {' '.join(networks)} "

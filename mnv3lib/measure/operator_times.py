@@ -10,22 +10,18 @@ use :func:`mnv3lib.measure.latency.latency`.
 """
 
 import copy
-import json
-import tempfile
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
 from mnv3lib.measure.image_size import own_resolution
 from mnv3lib.measure.latency import image
+from mnv3lib.measure.onnx_profile import node_times
 from mnv3lib.measure.runtime_eager import memory_format
-from mnv3lib.measure.runtime_onnxruntime import export_onnx, open_session
+from mnv3lib.measure.runtime_onnxruntime import export_onnx
 from mnv3lib.measure.runtimes import check_threads, find_runtime
 from mnv3lib.measure.silence import hushed
 
@@ -112,8 +108,7 @@ def program_operator_times(
         MissingRuntimeError: ONNX Runtime is not installed.
     """
     _check_runs(runs)
-    find_runtime("onnxruntime")
-    return _longest_first(_profile_program(program, example, check_threads(threads), runs))
+    return _longest_first(_profile_program(program, example, threads, runs))
 
 
 def _check_runs(runs: int) -> None:
@@ -157,21 +152,10 @@ def _profile_program(
     program: bytes, example: Tensor, threads: int, runs: int
 ) -> dict[str, tuple[int, float]]:
     """The same for a program in ONNX."""
-    with tempfile.TemporaryDirectory() as folder:
-        prefix = str(Path(folder) / "profile")
-        session = open_session(program, threads, profile_prefix=prefix)
-        feed = {session.get_inputs()[0].name: example.numpy()}
-        for _ in range(_WARMUP + runs):
-            session.run(None, feed)
-        events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
-    nodes: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for event in events:
-        if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
-            nodes[event["args"]["op_name"], event["name"]].append(event["dur"] / 1e3)
     totals: dict[str, tuple[int, float]] = {}
-    for (kind, _), times_ms in nodes.items():
-        calls, ms = totals.get(kind, (0, 0.0))
-        totals[kind] = (calls + 1, ms + float(np.median(times_ms[_WARMUP:])))
+    for node in node_times(program, example, threads, runs=runs):
+        calls, ms = totals.get(node.kind, (0, 0.0))
+        totals[node.kind] = (calls + 1, ms + node.ms)
     return totals
 
 
