@@ -50,6 +50,22 @@ def start_efficientnet(module: nn.Module, generator: torch.Generator | None) -> 
         start_mobilenet(module, generator)
 
 
+def start_torch(module: nn.Module, generator: torch.Generator | None) -> None:
+    """As PyTorch's layers start: uniform within 1 / sqrt(inputs of an output), norms at identity.
+
+    Args:
+        module: One module; what lies inside it is not touched.
+        generator: Source of the weights.
+    """
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        reach = module.weight[0].numel() ** -0.5
+        nn.init.uniform_(module.weight, -reach, reach, generator=generator)
+        if module.bias is not None:
+            nn.init.uniform_(module.bias, -reach, reach, generator=generator)
+    else:
+        start_mobilenet(module, generator)
+
+
 def _start_norm(module: nn.Module) -> None:
     if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
         module.reset_running_stats()
@@ -60,6 +76,7 @@ def _start_norm(module: nn.Module) -> None:
 RULES: dict[str, InitialRule] = {
     "mobilenet": start_mobilenet,
     "efficientnet": start_efficientnet,
+    "torch": start_torch,
 }
 """Rules by the name that :attr:`mnv3lib.models.NetworkSpec.initial` calls them."""
 

@@ -8,17 +8,17 @@ Networks that are no plain table, such as those of :mod:`mnv3lib.heads`, bring t
 method ``key_pairs`` (:class:`BringsKeys`) and build them from the pieces here.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 from torch import nn
 
+from mnv3lib.models.attention_layouts import timm_efficientvit, timm_mobilevit
 from mnv3lib.models.builder import Network
+from mnv3lib.models.key_pairs import Pairs, unit
 from mnv3lib.models.rows import BneckRow, ConvRow, DenseRow, SeparableRow
 
 __all__ = ["LAYOUTS", "BringsKeys", "Pairs", "layout_pairs", "numbered_block", "unit"]
-
-Pairs = Iterator[tuple[str, str]]
 
 
 @runtime_checkable
@@ -31,12 +31,6 @@ class BringsKeys(Protocol):
         Args:
             layout: ``"torchvision"`` or ``"timm"``.
         """
-
-
-def unit(ours: str, conv: str, norm: str) -> Pairs:
-    """The two pairs of a :class:`mnv3lib.ops.ConvNormAct`."""
-    yield f"{ours}.conv", conv
-    yield f"{ours}.norm", norm
 
 
 def _parts(block: nn.Module) -> list[str]:
@@ -148,9 +142,15 @@ LAYOUTS: dict[str, dict[str, Callable[[Network], Pairs]]] = {
         "mobilenet_v3": _torchvision_flat("block", numbered_block, head=(0, 3)),
         "efficientnet_b0": _torchvision_efficientnet,
     },
-    "timm": dict.fromkeys(
-        ("mobilenet_v1", "mobilenet_v2", "mnasnet_a1", "efficientnet_b0", "mobilenet_v3"), _timm
-    ),
+    "timm": {
+        "mobilenet_v1": _timm,
+        "mobilenet_v2": _timm,
+        "mnasnet_a1": _timm,
+        "efficientnet_b0": _timm,
+        "mobilenet_v3": _timm,
+        "efficientvit": timm_efficientvit,
+        "mobilevit": timm_mobilevit,
+    },
 }
 
 

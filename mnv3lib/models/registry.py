@@ -5,7 +5,15 @@ from fnmatch import fnmatchcase
 
 import torch
 
-from mnv3lib.models import efficientnet, mnasnet, mobilenet_v1, mobilenet_v2, mobilenet_v3
+from mnv3lib.models import (
+    efficientnet,
+    efficientvit,
+    mnasnet,
+    mobilenet_v1,
+    mobilenet_v2,
+    mobilenet_v3,
+    mobilevit,
+)
 from mnv3lib.models.builder import Network
 from mnv3lib.models.edits import remove_strides, with_swish, without_squeeze_excite
 from mnv3lib.models.rows import NetworkSpec, Row
@@ -20,7 +28,9 @@ _SPECS: dict[str, NetworkSpec] = {
     **mobilenet_v2.MODELS,
     **mnasnet.MODELS,
     **efficientnet.MODELS,
+    **efficientvit.MODELS,
     **mobilenet_v3.MODELS,
+    **mobilevit.MODELS,
 }
 _CONVENTIONS = ("padding", "output_stride", "dropout", "bn_eps", "bn_momentum", "resolution")
 _EDITS = ("removed_strides", "squeeze_excite", "hard_swish")
@@ -129,7 +139,7 @@ def create_model(
     network = Network(spec, generator=generator)
     if drop_path:
         blocks = [row for row in network.rows if isinstance(row, ResidualBlock)]
-        if not blocks:
+        if not any(block.use_residual for block in blocks):
             raise ValueError(f"drop_path={drop_path}: {spec.family} has no residual block to drop")
         add_drop_path(blocks, drop_path)
     return network

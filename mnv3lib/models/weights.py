@@ -29,7 +29,7 @@ Model = TypeVar("Model", bound=nn.Module)
 # How the keys of each library begin; torchvision puts "backbone" before those of its detectors.
 _SIGNS = {
     "mnv3lib": ("rows.0.",),
-    "timm": ("conv_stem.",),
+    "timm": ("conv_stem.", "patch_embed.", "stem."),
     "torchvision": ("features.0.", "backbone."),
 }
 _SHOWN = 5  # keys of a kind that an error names before it counts the rest
