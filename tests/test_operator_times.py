@@ -11,7 +11,7 @@ from mnv3lib.measure.onnx_profile import (
     layer_times,
     node_times,
 )
-from mnv3lib.measure.operator_times import operator_times, program_operator_times
+from mnv3lib.measure.operator_times import by_kind, operator_times
 from mnv3lib.measure.runtime_onnxruntime import export_onnx
 
 
@@ -34,16 +34,6 @@ def test_convolutions_are_counted_and_shares_add_up(runtime, convolution):
     assert [time.ms for time in times] == sorted((time.ms for time in times), reverse=True)
 
 
-def test_program_is_profiled_as_its_network():
-    pytest.importorskip("onnxruntime")
-    program = export_onnx(three_layers().eval(), image(32))
-    times = program_operator_times(program, image(32), runs=3)
-    assert {time.operator: time.calls for time in times}["Conv"] == 2
-    assert sum(time.share for time in times) == pytest.approx(1.0)
-    with pytest.raises(ValueError, match="runs must be an integer of at least 1, got 0"):
-        program_operator_times(program, image(32), runs=0)
-
-
 def test_nodes_belong_to_the_layer_before_them():
     nodes = [
         NodeTime("in", "QuantizeLinear", 9.0),
@@ -60,14 +50,21 @@ def test_nodes_belong_to_the_layer_before_them():
         layer_times(nodes, ["conv"])
 
 
-def test_layers_of_a_program_are_those_of_its_network():
+def test_programs_are_profiled_side_by_side():
     pytest.importorskip("onnxruntime")
     network = three_layers().eval()
     layers = layer_names(network, image(32))
     assert layers == ["0", "1"]
-    nodes = node_times(export_onnx(network, image(32)), image(32), runs=2)
-    assert [time.layer for time in layer_times(nodes, layers)] == layers
-    assert len({node.name for node in nodes}) == len(nodes)
+    program = export_onnx(network, image(32))
+    found = node_times({"one": program, "other": program}, image(32), runs=2)
+    for nodes in found.values():
+        assert [time.layer for time in layer_times(nodes, layers)] == layers
+        assert len({node.name for node in nodes}) == len(nodes)
+        times = by_kind(nodes)
+        assert {time.operator: time.calls for time in times}["Conv"] == 2
+        assert sum(time.share for time in times) == pytest.approx(1.0)
+    with pytest.raises(ValueError, match="runs must be an integer of at least 1, got 0"):
+        node_times({"one": program}, image(32), runs=0)
 
 
 @pytest.mark.parametrize(

@@ -120,13 +120,13 @@ def test_operators_of_both_precisions_are_profiled(
     run = record_precision_parts.record(out, **options)
     assert run == read_run(out.stem, path=out)
     parts = run.metrics["small"][runtime]
-    calls = {p: {part["operator"]: part["calls"] for part in parts[p]} for p in parts}
+    calls = {p: {part["operator"]: part["calls"] for part in parts[p]} for p in ("fp32", "int8")}
     assert calls["int8"][int8_layer] == 6  # stem, block and its gate
     assert float_layer is None or calls["fp32"][float_layer] == 6
     assert sum(part["share"] for part in parts["int8"]) == pytest.approx(1, abs=1e-3)
-    layers = run.metrics["small"]["layers"]
-    assert layers[0]["layer"] == "stem.conv"
-    assert all(layer[p]["own_ms"] > 0 for layer in layers for p in ("fp32", "int8"))
+    if runtime == "onnxruntime":
+        assert parts["layers"][0]["layer"] == "stem.conv"
+        assert all(layer[p]["own_ms"] > 0 for layer in parts["layers"] for p in calls)
 
 
 def test_recording_refuses_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -14,7 +14,6 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from torch import Tensor, nn
 from tqdm import tqdm
 
 from mnv3lib.ledger.drafts import Draft
@@ -27,11 +26,11 @@ from mnv3lib.ledger.precision_programs import (
 )
 from mnv3lib.measure.latency import image
 from mnv3lib.measure.onnx_profile import layer_names, layer_times, node_times
-from mnv3lib.measure.operator_times import OperatorTime, operator_times, program_operator_times
+from mnv3lib.measure.operator_times import OperatorTime, by_kind, operator_times
 from mnv3lib.recorder import record_from_command_line
 from mnv3lib.runs import RecordedRun, write_run
 
-__all__ = ["PROFILERS", "main", "measure_layers", "measure_parts", "record"]
+__all__ = ["PROFILERS", "main", "record"]
 
 _MODULE = "mnv3lib.ledger.record_precision_parts"
 _DIGITS = 5  # of a millisecond: what is beyond is noise
@@ -39,64 +38,43 @@ _DIGITS = 5  # of a millisecond: what is beyond is noise
 Protocol = Mapping[str, int]
 
 
-def _in_eager(network: nn.Module, example: Tensor, threads: int, runs: int) -> list[OperatorTime]:
-    form = in_eager_form(network, example)
-    return operator_times(form, example.shape[-1], "eager", threads, runs=runs)
+def _in_eager(case: PrecisionCase, protocol: Protocol) -> dict[str, list[dict]]:
+    example, times = image(case.resolution, seed=protocol["seed"]), {}
+    for precision, network in networks_of(case, seed=protocol["seed"]).items():
+        form = in_eager_form(network, example)
+        settings = {"threads": protocol["threads"], "runs": protocol["runs"]}
+        times[precision] = operator_times(form, case.resolution, "eager", **settings)
+    return {precision: _entries(found) for precision, found in times.items()}
 
 
-def _in_onnxruntime(
-    network: nn.Module, example: Tensor, threads: int, runs: int
-) -> list[OperatorTime]:
-    program = program_bytes(network, example, "onnxruntime")
-    return program_operator_times(program, example, threads, runs=runs)
+def _in_onnxruntime(case: PrecisionCase, protocol: Protocol) -> dict[str, list[dict]]:
+    """Both precisions take turns, so that their times can be compared; also by layer."""
+    example = image(case.resolution, seed=protocol["seed"])
+    networks = networks_of(case, seed=protocol["seed"])
+    programs = {p: program_bytes(n, example, "onnxruntime") for p, n in networks.items()}
+    nodes = node_times(programs, example, protocol["threads"], runs=protocol["runs"])
+    layers = layer_names(networks["fp32"], example)
+    by_layer: dict[str, dict] = {layer: {"layer": layer} for layer in layers}
+    for precision, found in nodes.items():
+        for time in layer_times(found, layers):
+            own, after = round(time.own_ms, _DIGITS), round(time.after_ms, _DIGITS)
+            by_layer[time.layer][precision] = {"own_ms": own, "after_ms": after}
+    kinds = {precision: _entries(by_kind(found)) for precision, found in nodes.items()}
+    return {**kinds, "layers": list(by_layer.values())}
 
 
-PROFILERS: dict[str, Callable[[nn.Module, Tensor, int, int], list[OperatorTime]]] = {
+PROFILERS: dict[str, Callable[[PrecisionCase, Protocol], dict[str, list[dict]]]] = {
     "eager": _in_eager,
     "onnxruntime": _in_onnxruntime,
 }
-"""By runtime."""
+"""By runtime, from a network and the protocol to what :func:`record` says of its metrics."""
 
 
-def measure_parts(case: PrecisionCase, runtime: str, protocol: Protocol) -> dict[str, list[dict]]:
-    """Profiles one network on one runtime.
-
-    Returns:
-        By precision the kinds of operators, the longest first, with ``operator``, ``calls``, ``ms``
-        and ``share`` of :class:`mnv3lib.measure.operator_times.OperatorTime`, ready for JSON.
-    """
-    example = image(case.resolution, seed=protocol["seed"])
-    networks = networks_of(case, seed=protocol["seed"])
-    profiler = PROFILERS[runtime]
-    times = {
-        precision: profiler(network, example, protocol["threads"], protocol["runs"])
-        for precision, network in networks.items()
-    }
-    return {precision: [_entry(time) for time in found] for precision, found in times.items()}
-
-
-def measure_layers(case: PrecisionCase, protocol: Protocol) -> list[dict]:
-    """Profiles the layers of one network on ONNX Runtime.
-
-    Returns:
-        Each layer's name, and for each precision ``own_ms`` and ``after_ms`` of
-        :class:`mnv3lib.measure.onnx_profile.LayerTime`, ready for JSON.
-    """
-    example = image(case.resolution, seed=protocol["seed"])
-    networks = networks_of(case, seed=protocol["seed"])
-    layers = layer_names(networks["fp32"], example)
-    found: dict[str, dict] = {layer: {"layer": layer} for layer in layers}
-    for precision, network in networks.items():
-        program = program_bytes(network, example, "onnxruntime")
-        nodes = node_times(program, example, protocol["threads"], runs=protocol["runs"])
-        for time in layer_times(nodes, layers):
-            own, after = round(time.own_ms, _DIGITS), round(time.after_ms, _DIGITS)
-            found[time.layer][precision] = {"own_ms": own, "after_ms": after}
-    return list(found.values())
-
-
-def _entry(time: OperatorTime) -> dict[str, object]:
-    return {**asdict(time), "ms": round(time.ms, _DIGITS), "share": round(time.share, _DIGITS)}
+def _entries(times: Sequence[OperatorTime]) -> list[dict]:
+    """Kinds of operators, ready for JSON."""
+    return [
+        {**asdict(t), "ms": round(t.ms, _DIGITS), "share": round(t.share, _DIGITS)} for t in times
+    ]
 
 
 def record(
@@ -121,8 +99,10 @@ def record(
         cases: The networks by name.
 
     Returns:
-        The run; its metrics hold for each network and runtime what `measure_parts` returns, and as
-        ``layers`` what `measure_layers` does.
+        The run; its metrics hold for each network and runtime, by precision, the kinds of operators
+        (see :class:`mnv3lib.measure.operator_times.OperatorTime`), the longest first. On ONNX
+        Runtime ``layers`` are a list, too: a layer's name and for each precision ``own_ms`` and
+        ``after_ms`` of :class:`mnv3lib.measure.onnx_profile.LayerTime`.
 
     Raises:
         ValueError: An unknown network or runtime, or a number out of range.
@@ -135,11 +115,8 @@ def record(
     metrics: dict[str, dict] = {name: {} for name in networks}
     pairs = [(name, runtime) for name in networks for runtime in runtimes]
     for name, runtime in tqdm(pairs, "operators", disable=None):
-        measure = partial(measure_parts, cases[name], runtime, protocol)
+        measure = partial(PROFILERS[runtime], cases[name], protocol)
         metrics[name][runtime] = draft.part(f"{name} {runtime}", measure)
-    for name in tqdm(networks, "layers", disable=None):
-        measure = partial(measure_layers, cases[name], protocol)
-        metrics[name]["layers"] = draft.part(f"{name} layers", measure)
     run = write_run(
         out.stem,
         command=f"python -m {_MODULE} --networks {' '.join(networks)} "

@@ -9,9 +9,10 @@ nodes between it and the next one: what is left of activations, gates, sums and 
 import json
 import tempfile
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,7 +21,10 @@ from torch import Tensor, nn
 from mnv3lib.measure.runtime_onnxruntime import open_session
 from mnv3lib.measure.runtimes import check_threads, find_runtime
 
-__all__ = ["LayerTime", "NodeTime", "layer_names", "layer_times", "node_times"]
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+__all__ = ["LayerTime", "NodeTime", "check_runs", "layer_names", "layer_times", "node_times"]
 
 _WARMUP = 3
 _KERNEL = "_kernel_time"
@@ -57,32 +61,46 @@ class LayerTime:
     after_ms: float
 
 
+def check_runs(runs: int) -> None:
+    """Raises a ValueError unless runs is a whole number of at least 1."""
+    if isinstance(runs, bool) or not isinstance(runs, int) or runs < 1:
+        raise ValueError(f"runs must be an integer of at least 1, got {runs!r}")
+
+
 def node_times(
-    program: bytes, example: Tensor, threads: int = 1, *, runs: int = 30
-) -> list[NodeTime]:
-    """Profiles the bytes of an ONNX file.
+    programs: Mapping[str, bytes], example: Tensor, threads: int = 1, *, runs: int = 30
+) -> dict[str, list[NodeTime]]:
+    """Profiles ONNX files side by side: they take turns, so that all see the same moods.
 
     Args:
-        program: The file's bytes.
-        example: An input.
+        programs: Bytes of the files by name.
+        example: An input for all of them.
         threads: Threads to compute with.
-        runs: Profiled passes.
+        runs: Profiled passes of each.
 
     Returns:
-        One entry for each node of the optimised program, in the order in which they run.
+        By name one entry for each node of the optimised program, in the order in which they run.
 
     Raises:
-        ValueError: Fewer than one thread.
+        ValueError: Fewer than one thread or run.
         MissingRuntimeError: ONNX Runtime is not installed.
     """
+    check_runs(runs)
     find_runtime("onnxruntime")
     with tempfile.TemporaryDirectory() as folder:
-        prefix = str(Path(folder) / "profile")
-        session = open_session(program, check_threads(threads), profile_prefix=prefix)
-        feed = {session.get_inputs()[0].name: example.numpy()}
+        sessions = {}
+        for number, (name, program) in enumerate(programs.items()):
+            prefix = str(Path(folder) / f"profile-{number}")
+            sessions[name] = open_session(program, check_threads(threads), profile_prefix=prefix)
         for _ in range(_WARMUP + runs):
-            session.run(None, feed)
-        events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
+            for session in sessions.values():
+                session.run(None, {session.get_inputs()[0].name: example.numpy()})
+        return {name: _read_profile(session) for name, session in sessions.items()}
+
+
+def _read_profile(session: "InferenceSession") -> list[NodeTime]:
+    """Ends a session's profile; the median time of each node after the warm-up."""
+    events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
     times_ms: dict[tuple[str, str], list[float]] = defaultdict(list)
     for event in events:
         if event.get("cat") == "Node" and event["name"].endswith(_KERNEL):

@@ -10,7 +10,7 @@ use :func:`mnv3lib.measure.latency.latency`.
 """
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,13 +19,13 @@ from torch.profiler import ProfilerActivity, profile
 
 from mnv3lib.measure.image_size import own_resolution
 from mnv3lib.measure.latency import image
-from mnv3lib.measure.onnx_profile import node_times
+from mnv3lib.measure.onnx_profile import NodeTime, check_runs, node_times
 from mnv3lib.measure.runtime_eager import memory_format
 from mnv3lib.measure.runtime_onnxruntime import export_onnx
 from mnv3lib.measure.runtimes import check_threads, find_runtime
 from mnv3lib.measure.silence import hushed
 
-__all__ = ["OperatorTime", "operator_times", "program_operator_times"]
+__all__ = ["OperatorTime", "by_kind", "operator_times"]
 
 _WARMUP = 3
 _EAGER_KERNELS = ("aten::", "onednn::")
@@ -74,7 +74,7 @@ def operator_times(
             one thread or run.
         MissingRuntimeError: The runtime's package is not installed.
     """
-    _check_runs(runs)
+    check_runs(runs)
     found = find_runtime(runtime)
     if runtime not in _PROFILERS:
         raise ValueError(
@@ -89,31 +89,22 @@ def operator_times(
     return _longest_first(times)
 
 
-def program_operator_times(
-    program: bytes, example: Tensor, threads: int = 1, *, runs: int = 30
-) -> list[OperatorTime]:
-    """Profiles the bytes of an ONNX file with one input, in ONNX Runtime.
-
-    Args:
-        program: The file's bytes.
-        example: An input.
-        threads: Threads to compute with.
-        runs: Profiled passes; the time of an operator is the median over them.
+def by_kind(nodes: Sequence[NodeTime]) -> list[OperatorTime]:
+    """Sums the times of nodes, such as :func:`mnv3lib.measure.onnx_profile.node_times`, by kind.
 
     Returns:
         One entry for each kind of operator, the longest first.
-
-    Raises:
-        ValueError: Fewer than one thread or run.
-        MissingRuntimeError: ONNX Runtime is not installed.
     """
-    _check_runs(runs)
-    return _longest_first(_profile_program(program, example, threads, runs))
+    return _longest_first(_sums(nodes))
 
 
-def _check_runs(runs: int) -> None:
-    if isinstance(runs, bool) or not isinstance(runs, int) or runs < 1:
-        raise ValueError(f"runs must be an integer of at least 1, got {runs!r}")
+def _sums(nodes: Sequence[NodeTime]) -> dict[str, tuple[int, float]]:
+    """(calls, milliseconds) by kind."""
+    totals: dict[str, tuple[int, float]] = {}
+    for node in nodes:
+        calls, ms = totals.get(node.kind, (0, 0.0))
+        totals[node.kind] = (calls + 1, ms + node.ms)
+    return totals
 
 
 def _longest_first(times: dict[str, tuple[int, float]]) -> list[OperatorTime]:
@@ -145,18 +136,8 @@ def _profile_onnxruntime(
     model: nn.Module, example: Tensor, threads: int, runs: int
 ) -> dict[str, tuple[int, float]]:
     """(calls, milliseconds) a pass by ONNX operator of the exported and optimised graph."""
-    return _profile_program(export_onnx(model, example), example, threads, runs)
-
-
-def _profile_program(
-    program: bytes, example: Tensor, threads: int, runs: int
-) -> dict[str, tuple[int, float]]:
-    """The same for a program in ONNX."""
-    totals: dict[str, tuple[int, float]] = {}
-    for node in node_times(program, example, threads, runs=runs):
-        calls, ms = totals.get(node.kind, (0, 0.0))
-        totals[node.kind] = (calls + 1, ms + node.ms)
-    return totals
+    program = {"": export_onnx(model, example)}
+    return _sums(node_times(program, example, threads, runs=runs)[""])
 
 
 _PROFILERS: dict[str, Callable[[nn.Module, Tensor, int, int], dict[str, tuple[int, float]]]] = {
