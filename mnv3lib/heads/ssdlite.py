@@ -153,8 +153,7 @@ def create_ssdlite(
 
 
 def _norm_layer(spec: SSDLiteSpec) -> partial:
-    network = spec.backbone
-    return partial(nn.BatchNorm2d, eps=network.bn_eps, momentum=network.bn_momentum)
+    return partial(nn.BatchNorm2d, eps=spec.bn_eps, momentum=spec.bn_momentum)
 
 
 def _build_extras(spec: SSDLiteSpec) -> nn.ModuleList:

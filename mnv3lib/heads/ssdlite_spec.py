@@ -1,7 +1,7 @@
 """A detector as data: which network, which anchors, which further maps (chapter 10)."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
@@ -13,14 +13,15 @@ from mnv3lib.models.taps import Tap
 
 __all__ = ["SSDLiteSpec", "detector_spec"]
 
+_HEAD_NORM = {"bn_eps": 1e-3, "bn_momentum": 0.03}  # in both published codes
+
 
 @dataclass(frozen=True)
 class SSDLiteSpec:
     """A detector: a network and what stands on it.
 
     Attributes:
-        backbone: The network; of its rows those up to the last map are used. Its batch norm is
-            that of heads and extra maps too.
+        backbone: The network; of its rows those up to the last map are used.
         num_classes: Classes of objects, without the background.
         anchors: Anchors of each map.
         extra_channels: Channels of the maps after the network's own two.
@@ -28,6 +29,8 @@ class SSDLiteSpec:
         prior: Probability that a fresh network gives to each class under a sigmoid. With the 0.5
             of the published codes all anchors begin by claiming all classes, and the first steps
             go into silencing them.
+        bn_eps: Epsilon of batch norm in heads and extra maps; the network's own is in its table.
+        bn_momentum: Its momentum there, in PyTorch's sense.
 
     Raises:
         ValueError: No class, or anchors for another number of maps.
@@ -39,6 +42,8 @@ class SSDLiteSpec:
     extra_channels: tuple[int, ...] = EXTRA_CHANNELS
     resolution: int = 320
     prior: float = 0.01
+    bn_eps: float = 1e-3
+    bn_momentum: float = 0.03
 
     def __post_init__(self) -> None:
         if self.num_classes < 1:
@@ -99,8 +104,8 @@ def detector_spec(
     extra_channels: tuple[int, ...] | None = None,
     prior: float = 0.01,
     width_mult: float = 1.0,
-    bn_eps: float = 1e-3,
-    bn_momentum: float = 0.03,
+    bn_eps: float | None = None,
+    bn_momentum: float | None = None,
     **options: object,
 ) -> SSDLiteSpec:
     """Describes a detector.
@@ -116,21 +121,27 @@ def detector_spec(
             :func:`mnv3lib.heads.ssd_heads.scaled_extra_channels` when not given.
         prior: Probability that a fresh network gives to each class.
         width_mult: Width multiplier.
-        bn_eps: Epsilon of batch norm, of the network too, as in both published codes.
-        bn_momentum: Its momentum in PyTorch's sense, of the network too.
+        bn_eps: Epsilon of batch norm, of heads and network. When not given, it is 0.001 in the
+            heads, as in both published codes, and in networks that leave it to their detector
+            (:attr:`mnv3lib.models.NetworkSpec.detector_norm`); MobileDets keep their own.
+        bn_momentum: Its momentum in PyTorch's sense, likewise; 0.03 when not given.
         **options: Of :func:`mnv3lib.create_model`, such as ``tail="dagger"``, the paper's halving
             of the last channels.
 
     Raises:
         ValueError: An unknown name or option, or a value out of range.
     """
-    norm = {"bn_eps": bn_eps, "bn_momentum": bn_momentum}
+    network = model_spec(backbone, width_mult=width_mult, **options)
+    asked = {"bn_eps": bn_eps, "bn_momentum": bn_momentum}
+    given = {name: value for name, value in asked.items() if value is not None}
+    norm = _HEAD_NORM | given
     extra = scaled_extra_channels(width_mult) if extra_channels is None else extra_channels
     return SSDLiteSpec(
-        model_spec(backbone, width_mult=width_mult, **norm, **options),
+        replace(network, **(given if network.detector_norm == "own" else norm)),
         num_classes,
         AnchorLayout(anchors, tuple(scales), num_maps=2 + len(extra)),
         tuple(extra),
         resolution,
         prior,
+        **norm,
     )

@@ -9,6 +9,7 @@ from mnv3lib.models import (
     efficientnet,
     efficientvit,
     mnasnet,
+    mobiledet,
     mobilenet_v1,
     mobilenet_v2,
     mobilenet_v3,
@@ -30,6 +31,7 @@ _SPECS: dict[str, NetworkSpec] = {
     **efficientnet.MODELS,
     **efficientvit.MODELS,
     **mobilenet_v3.MODELS,
+    **mobiledet.MODELS,
     **mobilevit.MODELS,
 }
 _CONVENTIONS = ("padding", "output_stride", "dropout", "bn_eps", "bn_momentum", "resolution")
@@ -59,7 +61,7 @@ def model_spec(
     _check_options(name if spec is not name else spec.family, spec, options)
     conventions = {key: value for key, value in options.items() if key in _CONVENTIONS}
     rows = mobilenet_v3.reduce_tail(_edited(spec.rows, options), options.get("tail", "full"))
-    rows = scale_rows(rows, width_mult, options.get("width_rule", "paper"))
+    rows = scale_rows(rows, width_mult, options.get("width_rule", spec.width_rule))
     if options.get("head_channels") is not None:
         rows = (*rows[:-2], replace(rows[-2], out=options["head_channels"]), rows[-1])
     return replace(spec, rows=rows, **conventions).with_classes(num_classes)

@@ -184,13 +184,14 @@ class NetworkSpec:
         bn_eps: Epsilon of batch norm.
         bn_momentum: Momentum of batch norm in PyTorch's sense (1 - decay).
         dropout: Dropout rate before the classifier.
-        output_stride: Input pixels per pixel of the last map; below 32, later strides become
-            dilation.
+        output_stride: Pixels of the image a pixel of the last map; below 32 strides dilate.
         stages: Blocks in each stage, consecutive blocks of one width in the paper's table. Kept
             through width scaling, since foreign key layouts count by it.
         always_expand: Whether bnecks keep their first convolution where it does not widen.
         detector_maps: What a detector looks at beside the last map: the ``"expansion"`` of the
             last strided block (MobileNetV3), or the ``"output"`` of the block before it.
+        detector_norm: Epsilon and momentum under a detector: the ``"head"``'s, or its ``"own"``.
+        width_rule: How a width multiplier rounds, see :mod:`mnv3lib.models.scaling`.
         initial: How weights start; a name in :data:`mnv3lib.models.initial_weights.RULES`.
         resolution: Side in pixels of the images that it is made for; None means 224.
         any_size: Whether it takes other sizes too; if not, rows are built for their maps' sides.
@@ -210,6 +211,8 @@ class NetworkSpec:
     stages: tuple[int, ...] = ()
     always_expand: bool = False
     detector_maps: Literal["expansion", "output"] = "expansion"
+    detector_norm: Literal["head", "own"] = "head"
+    width_rule: str = "paper"
     initial: str = "mobilenet"
     resolution: int | None = None
     any_size: bool = True

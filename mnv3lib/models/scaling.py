@@ -9,11 +9,12 @@ from functools import singledispatch
 from typing import Literal
 
 from mnv3lib.models.rows import BneckRow, ConvRow, DenseRow, PoolRow, Row, SeparableRow
-from mnv3lib.ops import make_divisible
+from mnv3lib.ops import make_divisible, nearest_multiple
 
-__all__ = ["Narrowing", "WidthRule", "is_scalable", "scale_rows", "scaled_row"]
+__all__ = ["Narrowing", "WidthRule", "is_scalable", "scale_rows", "scaled_out", "scaled_row"]
 
-WidthRule = Literal["paper", "torchvision"]
+WidthRule = Literal["paper", "torchvision", "nearest"]
+_ROUNDED = {"paper": make_divisible, "torchvision": make_divisible, "nearest": nearest_multiple}
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Narrowing:
 
     Attributes:
         width_mult: Width multiplier.
-        rule: ``"paper"`` or ``"torchvision"``.
+        rule: ``"paper"``, ``"torchvision"`` or ``"nearest"``.
         table_in: Channels that enter the row in the table.
         scaled_in: Channels that enter it after scaling.
         is_first: Whether it is the first row.
@@ -66,7 +67,7 @@ def is_scalable(rows: tuple[Row, ...]) -> bool:
 def scale_rows(rows: tuple[Row, ...], width_mult: float, rule: WidthRule = "paper") -> tuple:
     """Applies a width multiplier to a table.
 
-    Both rules scale output channels alike, ``make_divisible(out * width_mult)``; they differ in
+    The first two scale output channels alike, ``make_divisible(out * width_mult)``; they differ in
 
     =============== ================================= ==============================
     ..              ``"paper"``                       ``"torchvision"``
@@ -76,12 +77,14 @@ def scale_rows(rows: tuple[Row, ...], width_mult: float, rule: WidthRule = "pape
     hidden DenseRow stays (1280 or 1024)              scaled
     =============== ================================= ==============================
 
-    Only the first reproduces the numbers of MobileNetV3's Table 9 (chapter 5).
+    Only the first reproduces the numbers of MobileNetV3's Table 9 (chapter 5). ``"nearest"``
+    (MobileDets) is the first with :func:`mnv3lib.ops.nearest_multiple` in the place of
+    ``make_divisible``.
 
     Args:
         rows: The table at width 1.
         width_mult: Above 0.
-        rule: ``"paper"`` (slim's code, head kept) or ``"torchvision"``.
+        rule: ``"paper"`` (slim's code, head kept), ``"torchvision"`` or ``"nearest"``.
 
     Returns:
         The scaled table.
@@ -93,8 +96,9 @@ def scale_rows(rows: tuple[Row, ...], width_mult: float, rule: WidthRule = "pape
         raise ValueError(
             f"width_mult must be above 0, got {width_mult}; the paper uses 0.35, 0.5, 0.75, 1, 1.25"
         )
-    if rule not in ("paper", "torchvision"):
-        raise ValueError(f"unknown width rule {rule!r}; choose 'paper' or 'torchvision'")
+    if rule not in _ROUNDED:
+        *others, last = map(repr, _ROUNDED)
+        raise ValueError(f"unknown width rule {rule!r}; choose {', '.join(others)} or {last}")
     if width_mult == 1:
         return rows
     scaled: list[Row] = []
@@ -117,29 +121,35 @@ def scale_rows(rows: tuple[Row, ...], width_mult: float, rule: WidthRule = "pape
     return tuple(scaled)
 
 
-def _scaled_out(row: Row, width_mult: float) -> int:
+def scaled_out(row: Row, at: Narrowing) -> int:
+    """The output channels of a row after scaling, as most kinds of rows have it.
+
+    Args:
+        row: A line of a table with ``out`` and perhaps ``scaling``.
+        at: What is known at its place.
+    """
     scaling = getattr(row, "scaling", "always")
-    factor = {"always": width_mult, "wider": max(1.0, width_mult), "never": 1.0}[scaling]
-    return row.out if factor == 1.0 else make_divisible(row.out * factor)
+    factor = {"always": at.width_mult, "wider": max(1.0, at.width_mult), "never": 1.0}[scaling]
+    return row.out if factor == 1.0 else _ROUNDED[at.rule](row.out * factor)
 
 
 @scaled_row.register
 def _(row: ConvRow, at: Narrowing) -> ConvRow:
     if at.rule == "torchvision" and not at.is_first:
         return replace(row, out=at.scaled_in * row.out // at.table_in)
-    return replace(row, out=_scaled_out(row, at.width_mult))
+    return replace(row, out=scaled_out(row, at))
 
 
 @scaled_row.register
 def _(row: SeparableRow, at: Narrowing) -> SeparableRow:
-    return replace(row, out=_scaled_out(row, at.width_mult))
+    return replace(row, out=scaled_out(row, at))
 
 
 @scaled_row.register
 def _(row: BneckRow, at: Narrowing) -> BneckRow:
     by_table = at.rule == "torchvision"
     wanted = row.exp * at.width_mult if by_table else at.scaled_in * row.exp / at.table_in
-    return replace(row, exp=make_divisible(wanted), out=_scaled_out(row, at.width_mult))
+    return replace(row, exp=_ROUNDED[at.rule](wanted), out=scaled_out(row, at))
 
 
 @scaled_row.register
@@ -151,4 +161,4 @@ def _(row: PoolRow, at: Narrowing) -> PoolRow:
 def _(row: DenseRow, at: Narrowing) -> DenseRow:
     if at.rule == "torchvision" and not at.is_last:
         return replace(row, out=make_divisible(row.out * at.width_mult))
-    return replace(row, out=_scaled_out(row, at.width_mult))
+    return replace(row, out=scaled_out(row, at))

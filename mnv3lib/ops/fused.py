@@ -9,8 +9,9 @@ MobileDets.
 from collections import OrderedDict
 from collections.abc import Callable
 
-from torch import Tensor, nn
+from torch import nn
 
+from mnv3lib.ops.blocks import ResidualBlock
 from mnv3lib.ops.conv import ConvNormAct, Padding
 
 __all__ = ["FusedInvertedResidual", "takes_shortcut"]
@@ -39,7 +40,7 @@ def takes_shortcut(
     return agree if residual is None else residual
 
 
-class FusedInvertedResidual(nn.Sequential):
+class FusedInvertedResidual(ResidualBlock):
     """Thin in, wide in the middle, thin out, without a depthwise convolution.
 
     Regular kxk convolution to the wide middle (``fused``) -> 1x1 projection without activation
@@ -98,8 +99,3 @@ class FusedInvertedResidual(nn.Sequential):
         self.use_residual = takes_shortcut(
             residual, in_channels=in_channels, out_channels=out_channels, stride=stride
         )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x: Feature map, (N, C, H, W). Returns (N, C', H / stride, W / stride), rounded up."""
-        y = super().forward(x)  # (N, C, H, W) -> (N, E, H', W') -> (N, C', H', W')
-        return x + y if self.use_residual else y

@@ -9,15 +9,16 @@ MobileDets.
 from collections import OrderedDict
 from collections.abc import Callable
 
-from torch import Tensor, nn
+from torch import nn
 
+from mnv3lib.ops.blocks import ResidualBlock
 from mnv3lib.ops.conv import ConvNormAct, Padding
 from mnv3lib.ops.fused import takes_shortcut
 
 __all__ = ["TuckerBlock"]
 
 
-class TuckerBlock(nn.Sequential):
+class TuckerBlock(ResidualBlock):
     """Wide in, thin in the middle, wide out.
 
     1x1 convolution to few channels (``compress``) -> regular kxk convolution among few
@@ -75,8 +76,3 @@ class TuckerBlock(nn.Sequential):
         self.use_residual = takes_shortcut(
             residual, in_channels=in_channels, out_channels=out_channels, stride=stride
         )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x: Feature map, (N, C, H, W). Returns (N, C', H / stride, W / stride), rounded up."""
-        y = super().forward(x)  # (N, C, H, W) -> (N, A, H, W) -> (N, B, H', W') -> (N, C', H', W')
-        return x + y if self.use_residual else y
