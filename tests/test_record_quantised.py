@@ -16,6 +16,8 @@ question = "Does anything change?"
 recipe = "{recipe}"
 seeds = [0]
 [variants.plain]
+[differences]
+nothing = ["plain", "plain"]
 """
 
 
@@ -44,6 +46,8 @@ def test_all_forms_are_measured_and_kept(trained, tmp_path):
     assert run.config == {
         "study": "tiny-study.toml", "compared": 1000, "images": 8, "epochs": 1, "lr": 0.001
     }  # fmt: skip
+
+    assert run.metrics["differences"]["nothing"] == {form: [0.0] for form in FORMS[1:]}
 
     (kept,) = (tmp_path / "work").rglob("quantised.json")
     content = json.loads(kept.read_text())

@@ -76,10 +76,13 @@ class Source:
     def view(self) -> str:
         """How an image of any size becomes one for this network, in words."""
         height, width = self.input_shape[-2:]
-        resize = self.data.eval_resize or height
-        return _VIEWS[self.task].format(
-            resize=resize, height=height, width=width, filter=_filter(self.data)
-        )
+        told: dict[str, Any] = {"height": height, "width": width}
+        if self.task == "classification":
+            from mnv3lib.train.classification import centre_view
+
+            view = centre_view(self.data)
+            told = {"resize": view.resize or height, "filter": view.interpolation}
+        return _VIEWS[self.task].format(**told)
 
 
 @dataclass(frozen=True)
@@ -221,8 +224,3 @@ def _of_run(name: str, path: Path) -> Source:
 def _named(path: Path) -> str:
     """A file of weights, so that it can be recognised without its folder."""
     return f"{path.name}, sha256 {hashlib.sha256(path.read_bytes()).hexdigest()}"
-
-
-def _filter(data: "Data") -> str:
-    """The interpolation of an evaluation, as in :mod:`mnv3lib.train.classification`."""
-    return "bicubic" if data.interpolation == "random" else data.interpolation

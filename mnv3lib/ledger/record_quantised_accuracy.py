@@ -154,7 +154,8 @@ def record(
 
     Returns:
         The run; its metrics hold for each variant each of :data:`FORMS` with a list of ``metrics``
-        (and of ``agreement``) over the seeds, and ``layers`` of the first seed.
+        (and of ``agreement``) over the seeds, and ``layers`` of the first seed; and for each pair
+        of the study what each form gains the first one over the second, in points, by seed.
 
     Raises:
         FileNotFoundError: A network of the study is not trained yet, or the data are not there.
@@ -175,7 +176,10 @@ def record(
         f"--epochs {epochs} --lr {lr:g} --out data/runs/{out.name}",
         config={"study": name, "compared": _COMPARED, **options},
         seeds=loaded.seeds,
-        metrics={"variants": {each: _by_form(loaded, each, found) for each in loaded.variants}},
+        metrics={
+            "variants": {each: _by_form(loaded, each, found) for each in loaded.variants},
+            "differences": _differences(loaded, found),
+        },
         started=min(started, datetime.now(UTC) - timedelta(seconds=seconds / jobs)),
         duration_s=seconds,
         path=out,
@@ -210,12 +214,24 @@ def _by_form(study: Study, variant: str, found: dict[tuple[str, int], dict]) -> 
     return {**forms, "layers": own[0]["layers"]}
 
 
+def _differences(study: Study, found: dict[tuple[str, int], dict]) -> dict[str, dict[str, list]]:
+    """What the forms change about the variants of each pair, one less the other."""
+
+    def gain(variant: str, seed: int, form: str) -> float:
+        forms = found[variant, seed]
+        return 100 * (forms[form]["metrics"]["top1"] - forms["float"]["metrics"]["top1"])
+
+    return {
+        question: {
+            form: [gain(one, seed, form) - gain(other, seed, form) for seed in study.seeds]
+            for form in FORMS[1:]
+        }
+        for question, (one, other) in study.differences.items()
+    }
+
+
 def _describe(run: RecordedRun) -> str:
-    lines = []
-    for variant, forms in run.metrics["variants"].items():
-        means = {f: sum(m["top1"] for m in forms[f]["metrics"]) / len(run.seeds) for f in FORMS}
-        lines.append(f"{variant}: " + ", ".join(f"{f} {100 * v:.2f} %" for f, v in means.items()))
-    return "\n".join([*lines, f"{run.duration_s:.0f} s of one core"])
+    return f"{run.name}: {len(run.metrics['variants'])} variants, {run.duration_s:.0f} s of a core"
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -18,7 +18,7 @@ from mnv3lib.train.sections import refuse_keys
 from mnv3lib.train.tasks import Task
 from mnv3lib.train.variance_metrics import VarianceMetrics
 
-__all__ = ["Classification"]
+__all__ = ["Classification", "centre_view"]
 
 
 class Classification(Task):
@@ -51,7 +51,7 @@ class Classification(Task):
     @staticmethod
     def load(data: Data, split: str, *, train: bool, seed: int, root: str | None) -> ImageDataset:
         """Loads a split with the views that the recipe asks for: random ones only in training."""
-        view: CenterView | RandomView = _centre(data)
+        view: CenterView | RandomView = centre_view(data)
         if train and data.crop_area is not None:
             view = RandomView(
                 data.resolution, area=data.crop_area, interpolation=data.interpolation
@@ -62,7 +62,7 @@ class Classification(Task):
     @staticmethod
     def look(data: Data, image: Image.Image) -> Tensor:
         """What an evaluation sees of an RGB image, uint8 (3, resolution, resolution)."""
-        return _centre(data)(image)
+        return centre_view(data)(image)
 
     def build_network(self, generator: torch.Generator | None = None) -> nn.Module:
         """The recipe's network, ending in one logit a class."""
@@ -106,7 +106,7 @@ class Classification(Task):
         return ClassificationMetrics(self._num_classes)
 
 
-def _centre(data: Data) -> CenterView:
+def centre_view(data: Data) -> CenterView:
     """The view of an evaluation: bicubic where training draws its interpolation (timm)."""
     interpolation = "bicubic" if data.interpolation == "random" else data.interpolation
     return CenterView(data.resolution, resize=data.eval_resize, interpolation=interpolation)
