@@ -1,6 +1,7 @@
 """Losses as recipes name them: what they compute, what they remember, and what they refuse."""
 
 import re
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from safetensors.torch import load_file
 from torch.nn import functional
 
 from mnv3lib.data.base import generator_for
-from mnv3lib.models import create_model
+from mnv3lib.models import Network, create_model
 from mnv3lib.train import RecipeError, load_recipe, train
 from mnv3lib.train.classification import Classification
 from mnv3lib.train.criteria import make_criterion
@@ -125,6 +126,11 @@ def test_the_last_map_is_what_is_pooled():
     torch.testing.assert_close(seen.logits, network(images))
     torch.testing.assert_close(seen.last_map, network.features(images)["C5"])
     assert seen.last_map.shape == (2, network.feature_channels["C5"], 2, 2)
+    with pytest.raises(ValueError, match="expected RGB images"):
+        WithLastMap(network)(images[:, :1])
+    headless = replace(network.spec, rows=network.spec.map_rows)
+    with pytest.raises(ValueError, match="mobilenet_v3 pools no map"):
+        WithLastMap(Network(headless))
 
 
 def test_only_recipes_that_look_at_maps_pay_for_them(recipe_file):

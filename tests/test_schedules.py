@@ -53,6 +53,25 @@ def test_cosine_by_hand() -> None:
     assert rates == pytest.approx([0.0, 0.5, 1.0, 0.55, 0.1])
 
 
+def test_milestones_by_hand() -> None:
+    falls = Schedule(name="milestones", gamma=0.1, milestones=[80, 122])
+    rates = [learning_rate(falls, 0.1, epoch, 160) for epoch in (0, 79.9, 80, 121.9, 122, 160)]
+    assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ({"name": "step", "milestones": [3]}, "belong to the schedule 'milestones', got 'step'"),
+        ({"name": "milestones"}, "milestones belong to"),
+        ({"name": "milestones", "milestones": [5, 3]}, r"must ascend, got \[5\.0, 3\.0\]"),
+    ],
+)
+def test_milestones_that_cannot_be(values: dict, text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        Schedule(**values)
+
+
 def test_exponential_meets_the_steps_from_above() -> None:
     smooth = Schedule(name="exponential", gamma=0.5, every=2)
     stairs = Schedule(name="step", gamma=0.5, every=2)

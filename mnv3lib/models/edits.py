@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from mnv3lib.models.rows import Row
 
-__all__ = ["remove_strides", "with_swish", "without_squeeze_excite"]
+__all__ = ["remove_strides", "with_swish", "without_skip_blocks", "without_squeeze_excite"]
 
 
 def remove_strides(rows: tuple[Row, ...], count: int) -> tuple[Row, ...]:
@@ -29,6 +29,11 @@ def remove_strides(rows: tuple[Row, ...], count: int) -> tuple[Row, ...]:
         raise ValueError(f"removed_strides must be 0 to {len(strided)} for this table, got {count}")
     freed = strided[:count]
     return tuple(replace(row, stride=1) if i in freed else row for i, row in enumerate(rows))
+
+
+def without_skip_blocks(rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    """Leaves out every row that adds something made of an earlier row's output to its input."""
+    return tuple(row for row in rows if getattr(row, "source", None) is None)
 
 
 def without_squeeze_excite(rows: tuple[Row, ...]) -> tuple[Row, ...]:

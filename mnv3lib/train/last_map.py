@@ -36,20 +36,21 @@ class WithLastMap(nn.Module):
     It owns nothing: weights, mode and statistics are the network's.
 
     Args:
-        network: A network with one global pooling.
+        network: A network that pools its last map.
 
     Raises:
-        ValueError: It has none.
+        ValueError: It does not.
     """
 
     def __init__(self, network: Network) -> None:
         super().__init__()
-        pooled = [i for i, row in enumerate(network.spec.rows) if isinstance(row, PoolRow)]
-        if not pooled:
-            raise ValueError(f"{network.spec.family} has no global pooling, so no map before it")
+        maps, rows = len(network.spec.map_rows), network.spec.rows
+        if not maps or not isinstance((*rows, None)[maps], PoolRow):
+            raise ValueError(f"{network.spec.family} pools no map, so it has none to show")
         self.network = network
-        self._taps = (Tap(len(network.rows) - 1), Tap(pooled[0] - 1))
+        self._taps = (Tap(len(rows) - 1), Tap(maps - 1))
 
     def forward(self, x: Tensor) -> Observed:
         """x: Images, (N, 3, H, W)."""
+        self.network.check_images(x)
         return Observed(*tapped_maps(self.network.rows, x, self._taps))

@@ -1,6 +1,8 @@
 """The steps of recipes: the optimiser and the learning rate over the epochs (chapter 7)."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
 
 from mnv3lib.train.sections import NotNegative, Pair, Positive, Section, Share
 
@@ -40,20 +42,31 @@ class Schedule(Section):
 
     Attributes:
         name: ``"step"`` multiplies by `gamma` at the end of every `every` epochs,
-            ``"exponential"`` does so continuously, ``"cosine"`` falls to `final`.
+            ``"milestones"`` at the end of the epochs of that list, ``"exponential"`` does so
+            continuously, ``"cosine"`` falls to `final`.
         warmup_epochs: Epochs of a linear rise from `warmup_start` of the base rate.
         warmup_start: Share of the base rate at the first step.
         gamma: Factor of the decay.
         every: Epochs a decay step.
+        milestones: Epochs after which the rate falls, in ascending order.
         final: Share of the base rate at the end of the cosine.
         noise: Share of all epochs between which the rate is multiplied by 1 + n, with n normal
             and below 0.67 in size, drawn once an epoch (timm's recipe); None for no noise.
     """
 
-    name: Literal["constant", "cosine", "step", "exponential"] = "cosine"
+    name: Literal["constant", "cosine", "step", "milestones", "exponential"] = "cosine"
     warmup_epochs: NotNegative = 0.0
     warmup_start: Share = 0.0
     gamma: Share = 0.97
     every: Positive = 1.0
+    milestones: Annotated[tuple[Positive, ...], Field(strict=False)] = ()
     final: Share = 0.0
     noise: Pair | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> "Schedule":
+        if bool(self.milestones) != (self.name == "milestones"):
+            raise ValueError(f"milestones belong to the schedule 'milestones', got {self.name!r}")
+        if list(self.milestones) != sorted(set(self.milestones)):
+            raise ValueError(f"milestones must ascend, got {list(self.milestones)}")
+        return self

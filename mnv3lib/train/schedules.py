@@ -1,4 +1,4 @@
-"""Learning rates over the epochs: warm-up, the four schedules, and timm's noise.
+"""Learning rates over the epochs: warm-up, the schedules, and timm's noise.
 
 A schedule is a pure function of the epoch, so a resumed run needs no state for it. Epochs count
 from 0 with the warm-up among them, and need not be whole: at step s of n an epoch, epoch = s / n.
@@ -78,6 +78,11 @@ def _step(schedule: Schedule, epoch: float, epochs: int) -> float:
     return schedule.gamma ** math.floor(epoch / schedule.every)
 
 
+def _milestones(schedule: Schedule, epoch: float, epochs: int) -> float:
+    """As many factors as milestones have passed; PyTorch's MultiStepLR."""
+    return schedule.gamma ** sum(epoch >= milestone for milestone in schedule.milestones)
+
+
 def _exponential(schedule: Schedule, epoch: float, epochs: int) -> float:
     """Counted from the end of the warm-up, so that there is no jump."""
     return schedule.gamma ** ((epoch - schedule.warmup_epochs) / schedule.every)
@@ -87,5 +92,6 @@ _SHAPES: dict[str, Callable[[Schedule, float, int], float]] = {
     "constant": _constant,
     "cosine": _cosine,
     "step": _step,
+    "milestones": _milestones,
     "exponential": _exponential,
 }
