@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from mnv3lib.measure import count
-from mnv3lib.models import Network, deploy
+from mnv3lib.models import Network, deploy, model_spec
 from mnv3lib.models.edits import without_skip_blocks
 from mnv3lib.models.mobilenet_v3 import MOBILENET_V3_LARGE
 from mnv3lib.models.rows import BneckRow
@@ -213,3 +213,15 @@ def test_folding_keeps_the_outputs():
 
 def test_the_table_is_data():
     assert from_table(to_table(SKIPBLOCKNET_M)) == SKIPBLOCKNET_M
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_names(name):
+    assert model_spec(name) == MODELS[name]
+
+
+def test_skip_blocks_are_an_option():
+    plain = model_spec("skipblocknet_m", skip_blocks=False)
+    assert plain.rows == without_skip_blocks(SKIPBLOCKNET_M.rows)
+    large = "mobilenet_v3_large"  # which has none
+    assert model_spec(large, skip_blocks=False) == model_spec(large)

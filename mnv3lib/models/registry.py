@@ -14,9 +14,15 @@ from mnv3lib.models import (
     mobilenet_v2,
     mobilenet_v3,
     mobilevit,
+    skipblocknet,
 )
 from mnv3lib.models.builder import Network
-from mnv3lib.models.edits import remove_strides, with_swish, without_squeeze_excite
+from mnv3lib.models.edits import (
+    remove_strides,
+    with_swish,
+    without_skip_blocks,
+    without_squeeze_excite,
+)
 from mnv3lib.models.rows import NetworkSpec, Row
 from mnv3lib.models.scaling import scale_rows
 from mnv3lib.names import nearest_names
@@ -31,11 +37,12 @@ _SPECS: dict[str, NetworkSpec] = {
     **efficientnet.MODELS,
     **efficientvit.MODELS,
     **mobilenet_v3.MODELS,
+    **skipblocknet.MODELS,
     **mobiledet.MODELS,
     **mobilevit.MODELS,
 }
 _CONVENTIONS = ("padding", "output_stride", "dropout", "bn_eps", "bn_momentum", "resolution")
-_EDITS = ("removed_strides", "squeeze_excite", "hard_swish")
+_EDITS = ("removed_strides", "squeeze_excite", "hard_swish", "skip_blocks")
 _FAMILY_OPTIONS = {"mobilenet_v3": ("width_rule", "tail", "head_channels", "hard_swish_from")}
 
 
@@ -82,6 +89,8 @@ def _edited(rows: tuple[Row, ...], options: dict[str, object]) -> tuple[Row, ...
         rows = without_squeeze_excite(rows)
     if not options.get("hard_swish", True):
         rows = with_swish(rows)
+    if not options.get("skip_blocks", True):
+        rows = without_skip_blocks(rows)
     return remove_strides(rows, options.get("removed_strides", 0))
 
 
@@ -116,7 +125,8 @@ def create_model(
             ``output_stride`` (32, 16 or 8), ``dropout``, ``bn_eps``, ``bn_momentum``,
             ``removed_strides`` (see :func:`mnv3lib.models.edits.remove_strides`),
             ``squeeze_excite`` (False leaves it out), ``hard_swish`` (False puts swish in its
-            place), ``resolution`` (side in pixels of the images that it is made for: what is
+            place), ``skip_blocks`` (False leaves out those of SkipblockNet),
+            ``resolution`` (side in pixels of the images that it is made for: what is
             counted and timed if nothing else is said, and all that a network takes which is built
             for one size).
             For MobileNetV3 also ``width_rule`` (``"paper"`` or ``"torchvision"``, see
