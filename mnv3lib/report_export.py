@@ -5,6 +5,7 @@ from typing import Any
 
 from mnv3lib.compress.card import Card, ProgramAgreement
 from mnv3lib.measure.image_size import size_text
+from mnv3lib.report import number
 
 __all__ = ["card_data", "card_text"]
 
@@ -64,4 +65,4 @@ def _agreement(agreement: ProgramAgreement) -> str:
 
 
 def _metrics(metrics: dict[str, float] | None) -> str | None:
-    return metrics and ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+    return metrics and ", ".join(f"{name} {number(value)}" for name, value in metrics.items())

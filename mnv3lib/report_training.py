@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from mnv3lib.book import table
+from mnv3lib.report import number
 
 if TYPE_CHECKING:
     from mnv3lib.data.inspect import CheckReport
@@ -52,12 +53,12 @@ def trained_data(trained: "Trained") -> dict[str, Any]:
 def trained_text(trained: "Trained") -> str:
     """The numbers of a trained network as a table."""
     model, data = trained.recipe.model, trained.recipe.data
-    rows = list(trained.metrics.items())
+    rows = [(name, number(value)) for name, value in trained.metrics.items()]
     return "\n".join(
         [
             f"{model.name} on {data.name}, {data.resolution} px, {len(trained.classes)} classes",
             "",
-            repr(table(rows, ["metric", "value"], formats=["", "{:,.4g}"])),
+            repr(table(rows, ["metric", "value"])),
         ]
     )
 
