@@ -134,6 +134,29 @@ def test_averages_are_adaptive_pooling(side, small):
     torch.testing.assert_close(averaged_down(x, (small, small)), expected)
 
 
+class Averaging(nn.Module):
+    """A map of 8 pixels, averaged down to 2 between two convolutions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before, self.after = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 2, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.after(averaged_down(self.before(x), (2, 2)))
+
+
+def test_averaging_stays_with_the_fast_kernels(tmp_path, monkeypatch):
+    pytest.importorskip("executorch", reason="needs the extra 'deploy'")
+    from mnv3lib.compress.executorch_file import executorch_bytes, left_behind
+    from mnv3lib.measure.runtime_executorch import load_program
+
+    monkeypatch.setenv("MNV3_CACHE", str(tmp_path))
+    network, x = Averaging().eval(), torch.randn(1, 3, 8, 8)
+    content = executorch_bytes(network, x)
+    assert left_behind(content) == []
+    torch.testing.assert_close(load_program(content, 1).bind(x)(), network(x).detach())
+
+
 def test_skip_blocks_read_the_first_block():
     assert [(row.source, row.kernel, row.out) for row in SKIPS] == [(1, 5, 40), (1, 3, 80)]
     network = Network(SKIPBLOCKNET_M)

@@ -96,4 +96,5 @@ def averaged_down(x: Tensor, size: tuple[int, int]) -> Tensor:
     if torch.jit.is_tracing() or height % size[0] or width % size[1]:
         return F.adaptive_avg_pool2d(x, size)
     area = (height // size[0], width // size[1])
-    return F.avg_pool2d(x, area, count_include_pad=False)  # XNNPACK takes no other
+    # XNNPACK wants the stride spelt out, and padding, of which there is none, not counted.
+    return F.avg_pool2d(x, area, stride=area, count_include_pad=False)
