@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from mnv3lib import count, create_model, list_models
+from all_networks import EVERY, built
+from mnv3lib import count, create_model, deploy
 from mnv3lib.measure import activation_memory
 from mnv3lib.ops import ConvNormAct, SqueezeExcite
 
@@ -80,21 +81,29 @@ def test_squeeze_excite_operators_by_hand() -> None:
     }
 
 
-@pytest.mark.parametrize("name", list_models())
+@pytest.mark.parametrize("name", EVERY)
 def test_rows_add_up_to_the_network(name: str) -> None:
-    counted = count(create_model(name), 64, activations=True)
+    counted = count(built(name, 64), 64, activations=True)
     assert sum(row.macs for row in counted.rows) == counted.macs
     assert sum(row.params for row in counted.rows) == counted.params
 
 
-@pytest.mark.parametrize("name", list_models())
+@pytest.mark.parametrize("name", EVERY)
 def test_counting_leaves_the_network_alone(name: str) -> None:
-    network = create_model(name).train()
+    network = built(name).train()
     before = {key: value.clone() for key, value in network.state_dict().items()}
     count(network, 32)
     assert network.training
     for key, value in network.state_dict().items():
         torch.testing.assert_close(value, before[key])
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_folded_counts_are_those_of_the_deployed_network(name: str) -> None:
+    network = built(name, 64)
+    folded, deployed = count(network, 64, batch_norm="folded"), count(deploy(network), 64)
+    assert (folded.params, folded.macs) == (deployed.params, deployed.macs)
+    assert [row.params for row in folded.rows] == [row.params for row in deployed.rows]
 
 
 @given(st.integers(1, 4), st.sampled_from([1, 3, 5]), st.integers(1, 2), st.booleans())

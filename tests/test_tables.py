@@ -8,15 +8,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mnv3lib.models import Network, list_models, model_spec
+from all_networks import EVERY, table
+from mnv3lib.models import Network, model_spec
 from mnv3lib.models.tables import from_table, to_table
 from mnv3lib.search import MNASNET, MNASNET_A1_POINT, SMALL_32, spec_of
 from mnv3lib.search.encoding import decode, from_ranks
 
 
-@pytest.mark.parametrize("name", list_models())
+@pytest.mark.parametrize("name", EVERY)
 def test_every_registered_network_survives_json(name):
-    spec = model_spec(name, width_mult=0.75, num_classes=7)
+    spec = table(name, num_classes=7)
     assert from_table(json.loads(json.dumps(to_table(spec)))) == spec
 
 

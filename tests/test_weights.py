@@ -6,16 +6,17 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from mnv3lib import create_model, export_weights, list_models, load_weights
-from mnv3lib.models import Network, WeightsError
+from all_networks import EVERY, built
+from mnv3lib import create_model, export_weights, load_weights
+from mnv3lib.models import Network, WeightsError, model_spec
 from mnv3lib.models.layouts import LAYOUTS, numbered_block, unit
 
 SMALL = "mobilenet_v3_small"
 PAIRS = [
     (name, layout)
-    for name in list_models()
+    for name in EVERY
     for layout in ("mnv3lib", *LAYOUTS)
-    if layout == "mnv3lib" or create_model(name).spec.family in LAYOUTS[layout]
+    if layout == "mnv3lib" or model_spec(name).family in LAYOUTS[layout]
 ]
 
 
@@ -31,8 +32,8 @@ def assert_equal_weights(a: Network, b: Network) -> None:
 
 @pytest.mark.parametrize(("name", "layout"), PAIRS)
 def test_out_and_in_again(name: str, layout: str) -> None:
-    first = create_model(name, generator=torch.Generator().manual_seed(1))
-    second = create_model(name, generator=torch.Generator().manual_seed(2))
+    first = built(name, generator=torch.Generator().manual_seed(1))
+    second = built(name, generator=torch.Generator().manual_seed(2))
     state = export_weights(first, layout)
     assert len(state) == len(first.state_dict())
     assert_equal_weights(load_weights(second, state), first)  # layout found by looking

@@ -52,7 +52,7 @@ def own_resolution(*models: object) -> int:
         >>> own_resolution(create_model("mobilenet_v3_small"))
         224
     """
-    found = sorted({getattr(model, "resolution", None) or _USUAL for model in models})
+    found = sorted({getattr(model, "resolution", None) or _USUAL for model in models} or {_USUAL})
     if len(found) > 1:
         raise ValueError(
             f"these networks are made for images of {', '.join(map(str, found))} pixels; name the "

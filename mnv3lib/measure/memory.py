@@ -12,7 +12,9 @@ from torch import nn
 
 from mnv3lib.measure.counting import row_modules
 from mnv3lib.measure.image_size import check_resolution, own_resolution
+from mnv3lib.models.builder import Network
 from mnv3lib.models.deploy import deploy
+from mnv3lib.models.running import earlier_rows, run_rows
 from mnv3lib.ops import ResidualBlock
 
 __all__ = ["activation_memory"]
@@ -26,7 +28,8 @@ def activation_memory(
     """Peak bytes of activations in each row, for one square RGB image.
 
     Counted for the deployed form (batch norm folded), one layer after the other: the input and
-    the output of a layer, and the input of the block as long as a shortcut will need it. An
+    the output of a layer, the input of the block as long as a shortcut will need it, and an
+    earlier row's output as long as a row further down will read it. An
     activation function works in place. Weights are not counted.
 
     Args:
@@ -48,7 +51,30 @@ def activation_memory(
         _watch(name, row, peaks)
     with torch.no_grad():
         ghost(torch.zeros(1, 3, resolution, resolution, device="meta"))
+    for name, elements in _kept_for_later(ghost, resolution).items():
+        peaks[name] += elements
     return {name: peak * bytes_per_element for name, peak in peaks.items()}
+
+
+def _kept_for_later(ghost: nn.Module, resolution: int) -> dict[str, int]:
+    """Elements of earlier maps that wait, while a row runs, for a row further down."""
+    if not isinstance(ghost, Network):
+        return {}
+    with torch.no_grad():
+        image = torch.zeros(1, 3, resolution, resolution, device="meta")
+        sizes = [y.numel() for y in run_rows(ghost.rows, image)]
+    last_reader: dict[int, int] = {}
+    for reader, source in earlier_rows(ghost.rows).items():
+        last_reader[source] = max(reader, last_reader.get(source, 0))
+    return {
+        f"rows.{index}": sum(
+            # The row right behind a map has it as its input anyway.
+            sizes[source]
+            for source, last in last_reader.items()
+            if source + 1 < index <= last
+        )
+        for index in range(len(sizes))
+    }
 
 
 def _watch(name: str, row: nn.Module, peaks: dict[str, int]) -> None:

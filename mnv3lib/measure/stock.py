@@ -9,10 +9,18 @@ same sequence.
 
 from torch import Tensor, nn
 
-from mnv3lib.models.rows import BneckRow, ConvRow, DenseRow, NetworkSpec, Row, SeparableRow
+from mnv3lib.models.rows import (
+    BneckRow,
+    ConvRow,
+    DenseRow,
+    NetworkSpec,
+    PoolRow,
+    Row,
+    SeparableRow,
+)
 from mnv3lib.ops import make_divisible
 
-__all__ = ["stock_network"]
+__all__ = ["knows", "stock_network"]
 
 _ACTIVATIONS = {
     "relu": lambda: nn.ReLU(inplace=True),
@@ -22,6 +30,7 @@ _ACTIVATIONS = {
     "sigmoid": nn.Sigmoid,
     "hard_sigmoid": nn.Hardsigmoid,
 }
+_ROWS = (ConvRow, SeparableRow, BneckRow, PoolRow, DenseRow)
 
 
 class _Gated(nn.Module):
@@ -94,22 +103,33 @@ def _layers(spec: NetworkSpec, row: Row, c_in: int) -> list[nn.Module]:
     return [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
 
 
+def knows(spec: NetworkSpec) -> bool:
+    """Whether a table can be read here: its rows, padding and output stride are the usual ones.
+
+    Args:
+        spec: A table.
+    """
+    usual = spec.padding == "symmetric" and spec.output_stride == 32 and not spec.always_expand
+    by_rule = spec.squeeze in ("expansion", "input")
+    return usual and by_rule and all(type(row) in _ROWS for row in spec.rows)
+
+
 def stock_network(spec: NetworkSpec) -> nn.Sequential:
     """Builds a network from ``torch.nn`` alone.
 
     Args:
-        spec: The table; symmetric padding and output stride 32 only.
+        spec: The table, one that :func:`knows` knows.
 
     Returns:
         A network from (N, 3, H, W) to (N, classes), fresh weights.
 
     Raises:
-        ValueError: Another padding or output stride.
+        ValueError: Another padding, output stride or kind of row.
     """
-    if spec.padding != "symmetric" or spec.output_stride != 32:
+    if not knows(spec):
         raise ValueError(
-            "the stock network knows symmetric padding and output stride 32, "
-            f"got {spec.padding!r} and {spec.output_stride}"
+            "the stock network knows symmetric padding, output stride 32 and the rows of the "
+            f"MobileNets, not those of {spec.family} with {spec.padding!r}, {spec.output_stride}"
         )
     layers: list[nn.Module] = []
     channels = 3

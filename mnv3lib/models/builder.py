@@ -61,7 +61,8 @@ class Network(nn.Module):
     Attributes:
         spec: The table this network was built from.
         feature_channels: Channels of the maps that :meth:`features` returns.
-        min_resolution: Product of all strides; of smaller images less than a pixel would remain.
+        min_resolution: Product of all strides, as of smaller images less than a pixel would
+            remain; the only size of a network that is built for one.
         resolution: Side in pixels of the images that it is made for.
 
     Raises:
@@ -74,10 +75,11 @@ class Network(nn.Module):
         self.spec = spec
         self.rows = Rows()
         self.feature_channels: dict[str, int] = {}
-        self.min_resolution = math.prod(getattr(row, "stride", 1) for row in spec.rows)
+        total_stride = math.prod(getattr(row, "stride", 1) for row in spec.rows)
+        _check_output_stride(spec, total_stride)
         self.resolution = spec.resolution or _USUAL
+        self.min_resolution = total_stride if spec.any_size else self.resolution
         self._levels: list[str | None] = []
-        _check_output_stride(spec, self.min_resolution)
         with torch.device("meta"):  # weights are drawn once, below, not also by each layer
             for row, place, nominal_stride in _places(spec):
                 self.rows.append(row_module(row, place))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from mnv3lib.models import NetworkSpec
 from mnv3lib.models.rows import BneckRow, ConvRow, DenseRow, PoolRow, Row, SeparableRow
 
-__all__ = ["RowPlace", "row_places"]
+__all__ = ["RowPlace", "has_known_rows", "row_places"]
 
 _KNOWN = (ConvRow, SeparableRow, BneckRow, PoolRow, DenseRow)
 
@@ -51,6 +51,15 @@ class RowPlace:
         return 1 if isinstance(self.row, PoolRow) else -(-self.side // self.stride)
 
 
+def has_known_rows(spec: NetworkSpec) -> bool:
+    """Whether a table can be adapted: its rows are the MobileNets', built as they build them.
+
+    Args:
+        spec: A table.
+    """
+    return not spec.always_expand and all(type(row) in _KNOWN for row in spec.rows)
+
+
 def row_places(spec: NetworkSpec, resolution: int = 224) -> Iterator[RowPlace]:
     """Yields the rows of a table at their places, top to bottom.
 
@@ -59,8 +68,13 @@ def row_places(spec: NetworkSpec, resolution: int = 224) -> Iterator[RowPlace]:
         resolution: Side of the square image in pixels.
 
     Raises:
-        ValueError: A row of another kind than those of :mod:`mnv3lib.models.rows`.
+        ValueError: A table without :func:`has_known_rows`.
     """
+    if spec.always_expand:
+        raise ValueError(
+            f"{spec.family} expands in every block, also where that widens nothing: only tables "
+            "whose narrow blocks leave the expansion out can be adapted"
+        )
     channels, side, nominal_stride, dilation = 3, resolution, 1, 1
     for row in spec.rows:
         if type(row) not in _KNOWN:
