@@ -148,6 +148,7 @@ LAYOUTS: dict[str, dict[str, Callable[[Network], Pairs]]] = {
         "mnasnet_a1": _timm,
         "efficientnet_b0": _timm,
         "mobilenet_v3": _timm,
+        "tinynet": _timm,
         "efficientvit": timm_efficientvit,
         "mobilevit": timm_mobilevit,
     },

@@ -15,6 +15,7 @@ from mnv3lib.models import (
     mobilenet_v3,
     mobilevit,
     skipblocknet,
+    tinynet,
 )
 from mnv3lib.models.builder import Network
 from mnv3lib.models.edits import (
@@ -40,6 +41,7 @@ _SPECS: dict[str, NetworkSpec] = {
     **skipblocknet.MODELS,
     **mobiledet.MODELS,
     **mobilevit.MODELS,
+    **tinynet.MODELS,
 }
 _CONVENTIONS = ("padding", "output_stride", "dropout", "bn_eps", "bn_momentum", "resolution")
 _EDITS = ("removed_strides", "squeeze_excite", "hard_swish", "skip_blocks")
