@@ -69,8 +69,8 @@ class AttentionHead(nn.Module):
             bias: Added to the weights before the softmax, (R * R, R * R).
 
         Returns:
-            The output, (N, d, R, R), and the attention, (N, R * R, R * R): row i says how much
-            pixel i takes from each pixel, and sums to one.
+            Output and attention, of shapes (N, d, R, R) and (N, R * R, R * R). Row i of the
+            attention says how much pixel i takes from each pixel, and sums to one.
         """
         q, k, v = self.qkv(x).split(self.sizes, dim=1)
         q, k, v = self.query(q).flatten(2), k.flatten(2), v.flatten(2)  # (N, channels, R R)

@@ -19,8 +19,8 @@ def distance_index(side: int) -> Tensor:
         side: R, side of the square in pixels.
 
     Returns:
-        int64 (R * R, R * R): for each pair of pixels, counted row by row, the number
-        ``R * abs(y - y') + abs(x - x')``. That is also the order in which the distances first
+        Numbers of distances, int64, (R * R, R * R). For each pair of pixels, counted row by row,
+        it is ``R * abs(y - y') + abs(x - x')``. That is also the order in which the distances first
         appear, by which the official code numbers them.
 
     Example:
