@@ -246,21 +246,21 @@ def mix(code: torch.Tensor) -> list[str]:
 
 @pytest.mark.parametrize("seed", range(2))
 def test_the_same_quality_and_another_device_give_other_layers(seed):
-    """Quality by formula: the accelerator gets regular convolutions, the CPU fewer."""
+    """Where little can be spent, only the accelerator can afford regular convolutions."""
     used = {}
     for name, device in DEVICES.items():
         cost = device_latency(SMALL, device, 96)
-        random = sample_codes(SMALL, 400, seeded(9))
-        reward = AbsoluteReward(cost(random).median().item(), beta=-0.2)
-        searcher = TuNAS(SMALL, seed, steps=800, learning_rate=0.05)
+        random = cost(sample_codes(SMALL, 400, seeded(9)))
+        reward = AbsoluteReward(0.4 * random.median().item(), beta=-0.2)
+        searcher = TuNAS(SMALL, seed, steps=1500, learning_rate=0.05)
 
         def evaluate(codes, cost=cost):
             return Evaluation(capacity(codes), cost(codes))
 
-        run_search(searcher, evaluate, reward, budget=1600, batch=2)
+        run_search(searcher, evaluate, reward, budget=1500, batch=1)
         found = searcher.found()
-        assert abs(cost(found[None]).item() / reward.target - 1) < 0.15
+        assert abs(cost(found[None]).item() / reward.target - 1) < 0.05
         tried = run_search(RandomSearch(SMALL, seed), evaluate, reward, budget=400, batch=10)
         assert reward(*evaluate(found[None])) > tried.rewards.mean()
-        used[name] = sum(kind == "Fused" for kind in mix(found))
-    assert used["accelerator"] > used["cpu"]
+        used[name] = mix(found).count("Fused")
+    assert used["accelerator"] > used["cpu"] == 0
