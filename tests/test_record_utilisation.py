@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from mnv3lib.ledger import record_utilisation
+from mnv3lib.ledger import record_layer_latency, record_utilisation
+from mnv3lib.ledger.record_layer_latency import judge
 from mnv3lib.ledger.record_utilisation import BLOCKS, blocks, convolutions
-from mnv3lib.search import record_layer_latency, sample_codes
-from mnv3lib.search.record_layer_latency import judge
+from mnv3lib.search import sample_codes
 from mnv3lib.search.simulated_device import DEVICES, device_latency
 from mnv3lib.search.tdb_space import small_space
 

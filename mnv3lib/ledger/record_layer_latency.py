@@ -1,6 +1,6 @@
 """Records how well a linear model predicts measured latency, and on simulated devices.
 
-    python -m mnv3lib.search.record_layer_latency --out data/runs/layer-latency.json
+    python -m mnv3lib.ledger.record_layer_latency --out data/runs/layer-latency.json
 
 Networks are drawn from a space of layers and timed, side by side in interleaved rounds, group by
 group; the first of them teach the model, the others judge it. Beside it stand a line through
@@ -34,7 +34,7 @@ from mnv3lib.search.tdb_space import find_layer_space
 
 __all__ = ["judge", "main", "measure_group", "record"]
 
-_MODULE = "mnv3lib.search.record_layer_latency"
+_MODULE = "mnv3lib.ledger.record_layer_latency"
 _GROUP = 50  # networks that are timed in the same rounds
 _SIMULATED = (100, 300, 1000)  # networks that teach the model of a simulated device
 _JUDGING = 1000  # networks that judge it
