@@ -9,7 +9,7 @@ from torch import nn
 from mnv3lib import count, create_model, deploy, export_weights, list_models
 from mnv3lib.models import Network
 from mnv3lib.models.attention_rows import SandwichRow
-from mnv3lib.ops import NormLinear, RelativeBias, Sandwich
+from mnv3lib.ops import NormLinear, RelativeBias, Sandwich, SelfAttention
 from mnv3lib.train.optimizers import weight_decay_groups
 
 PAPER = [f"efficientvit_m{number}" for number in range(6)]
@@ -114,6 +114,27 @@ def test_products_of_attention_in_m0() -> None:
         3 * 4 * 16**2 * (16 + 48),
     )
     assert macs == first + second + third == 2_347_904
+
+
+class PixelsAttend(nn.Module):
+    """Attention between all pixels of an image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = SelfAttention(3, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.attention(x.flatten(2).transpose(1, 2))
+
+
+def test_products_of_matrices_count_and_are_named() -> None:
+    counted = count(PixelsAttend(), 32)
+    products, linear = 2 * 1024 * 1024 * 3, 1024 * (3 * 9 + 3 * 3)
+    assert counted.macs == products + linear
+    assert counted.operators["softmax"] == 1024 * 1024
+    assert "linear layers and products of attention;" in counted.convention
+    with_softmax = count(PixelsAttend(), 32, activations=True)
+    assert with_softmax.macs - counted.macs == 1024 * 1024 + counted.operators["multiply"]
 
 
 @pytest.mark.parametrize(("resolution", "sides"), [(224, (14, 7, 4)), (256, (16, 8, 4))])

@@ -95,8 +95,8 @@ def count(
     """Counts parameters and multiply-adds of a network for one RGB image.
 
     Convolutions (squeeze-and-excite's included) and linear layers always count, without their
-    bias additions: one MAC per fused multiply-add. That is all that the papers of this book
-    count, and the default.
+    bias additions, and so do the two products of matrices in an attention: one MAC per fused
+    multiply-add. That is all that the papers of this book count, and the default.
 
     Args:
         model: The network; it is left as it was.
@@ -144,7 +144,7 @@ def count(
         for index, (name, module) in enumerate(row_modules(model).items())
     )
     total = traced.operators[""]
-    convention = _describe(batch_norm, activations)
+    convention = _describe(batch_norm, activations, products="matmul" in total)
     return Count(_params(counted_form), macs(total), resolution, convention, rows, dict(total))
 
 
@@ -152,9 +152,11 @@ def _operator(model: nn.Module, index: int, module: nn.Module) -> str:
     return model.spec.rows[index].operator if isinstance(model, Network) else type(module).__name__
 
 
-def _describe(batch_norm: str, activations: bool) -> str:
+def _describe(batch_norm: str, activations: bool, *, products: bool) -> str:
     extra = "one per element of activations, gates, additions and pooling" if activations else None
-    parts = ["one MAC per fused multiply-add of convolutions and linear layers"]
+    layers = "convolutions, linear layers and products of attention"
+    counted = layers if products else "convolutions and linear layers"
+    parts = [f"one MAC per fused multiply-add of {counted}"]
     return "; ".join([*parts, *([extra] if extra else []), _CONVENTIONS[batch_norm]])
 
 
