@@ -72,7 +72,7 @@ def blurred(images: Tensor) -> Tensor:
         images: uint8 (N, 3, H, W).
 
     Returns:
-        Images of the same type and shape: the mean colours of the four quarters, blended.
+        Images of the same type and shape, made of the mean colours of the four quarters.
     """
     if not len(images):
         return images

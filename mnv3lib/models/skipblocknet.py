@@ -10,14 +10,14 @@ by the width alone, but not which width, and their code cannot build most of the
 expect 16 channels at any width. S and L are the widths that come closest once the skip blocks read
 the channels that there are. XS also has the smaller head of the code's ``mode="small"``.
 
-============== ===== ====== ==================== ============================
-name           width hidden published            ours, batch norm counted
-============== ===== ====== ==================== ============================
-skipblocknet_xs 0.5  1024   2.3 M,  80 M MACs    2.33 M,  82 M
-skipblocknet_s  0.7  1280   3.6 M, 150 M         3.69 M, 153 M
-skipblocknet_m  1    1280   5.5 M, 246 M         5.53 M, 247 M
-skipblocknet_l  1.15 1280   7.1 M, 365 M         7.13 M, 365 M
-============== ===== ====== ==================== ============================
+=================== ===== ====== =================== ============================
+name                width hidden published           ours, batch norm as fvcore
+=================== ===== ====== =================== ============================
+``skipblocknet_xs`` 0.5   1024   2.3 M, 80 M MACs    2.33 M, 82 M
+``skipblocknet_s``  0.7   1280   3.6 M, 150 M        3.69 M, 153 M
+``skipblocknet_m``  1     1280   5.5 M, 246 M        5.53 M, 247 M
+``skipblocknet_l``  1.15  1280   7.1 M, 365 M        7.13 M, 365 M
+=================== ===== ====== =================== ============================
 
 Taught in the chapter on bias loss and SkipblockNet.
 """

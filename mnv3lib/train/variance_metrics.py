@@ -68,7 +68,7 @@ class VarianceMetrics(ClassificationMetrics):
         """The numbers by name.
 
         Returns:
-            Those of :class:`mnv3lib.train.metrics.ClassificationMetrics`, and if there were maps:
+            Those of :class:`mnv3lib.train.metrics.ClassificationMetrics`. If there were maps, also
             ``variance_auroc`` and ``confidence_auroc`` (probability that a right prediction has
             more variance, or confidence, than a wrong one; 0.5 is chance),
             ``variance_mean_correlation`` (Pearson, of variance and mean activation),
@@ -97,9 +97,9 @@ class VarianceMetrics(ClassificationMetrics):
         """What a figure needs, ready for JSON.
 
         Returns:
-            As without maps, and ``by_variance``: for each tenth of the images, from the least
-            variance to the most, the number of images, and the means of their variance, weight,
-            cross-entropy, confidence and correctness.
+            As without maps. With maps also ``by_variance``, of each tenth of the images from the
+            least variance to the most: the number of images, and the means of their variance,
+            weight, cross-entropy, confidence and correctness.
         """
         found = super().details()
         if self._images:
