@@ -11,6 +11,7 @@ pytest.importorskip("executorch")
 from mnv3lib.compress.agreement import signal_to_noise_db
 from mnv3lib.compress.quantisation_aware import fine_tuning, finish, prepare, train_quantised
 from mnv3lib.train import Trained, load_recipe
+from mnv3lib.train.recipe_losses import FocalSection
 from mnv3lib.train.run import load_images
 from mnv3lib.train.stopping import Stopped
 from mnv3lib.train.task_kinds import TASKS
@@ -80,8 +81,10 @@ def start(tmp_path_factory):
 
 def test_fine_tuning_in_the_loop(start):
     trained, root = start
-    recipe = fine_tuning(trained.recipe, epochs=2, lr=0.001)
+    focal = trained.recipe.model_copy(update={"loss": FocalSection(name="focal")})
+    recipe = fine_tuning(focal, epochs=2, lr=0.001)
     assert recipe.train.ema_decay is None
+    assert recipe.loss.name == "cross_entropy"
     assert recipe.optimizer.name == "rmsprop_tf"
     entries = []
     found = train_quantised(trained, recipe, root=root, on_epoch=entries.append)

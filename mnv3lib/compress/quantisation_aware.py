@@ -33,6 +33,7 @@ from mnv3lib.train.loop import Loop
 from mnv3lib.train.processes import make_accelerator
 from mnv3lib.train.progress import run_with_progress
 from mnv3lib.train.recipe import Recipe, Schedule
+from mnv3lib.train.recipe_losses import CrossEntropySection
 from mnv3lib.train.run import Trained, load_images
 from mnv3lib.train.task_kinds import TASKS
 from mnv3lib.train.tasks import Task
@@ -113,6 +114,8 @@ def finish(prepared: QuantisationAware) -> GraphModule:
 def fine_tuning(recipe: Recipe, *, epochs: int, lr: float) -> Recipe:
     """A recipe for going on from a trained network: same images, small steps, a cosine to 0.
 
+    The loss is plain cross-entropy, whatever it was before.
+
     Args:
         recipe: What the network was trained with.
         epochs: Passes over the images; a tenth of the original ones is usual.
@@ -122,6 +125,7 @@ def fine_tuning(recipe: Recipe, *, epochs: int, lr: float) -> Recipe:
     return recipe.model_copy(
         update={
             "expected": {},
+            "loss": CrossEntropySection(),  # others look at maps that the graph does not show
             "optimizer": recipe.optimizer.model_copy(update={"lr": lr}),
             "schedule": Schedule(name="cosine"),
             "train": recipe.train.model_copy(update=changed),

@@ -11,8 +11,8 @@ import multiprocessing
 import pickle
 import signal
 import threading
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -94,7 +94,7 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_work, args=(theirs,), name="mnv3lib worker")
-        with environment(**ONE_THREAD):
+        with environment(**ONE_THREAD), _interrupts_later():
             self.process.start()
         theirs.close()  # so that the pipe breaks when the worker dies
         # At its exit, Python waits for processes; one that is busy for hours must not hold it.
@@ -121,9 +121,24 @@ class _Worker:
         self.process.close()
 
 
+@contextmanager
+def _interrupts_later() -> Iterator[None]:
+    """Keeps Ctrl-C waiting, here until the end of the block.
+
+    A process that is started meanwhile inherits this, so that it says nothing of an interruption
+    while it is not yet ready to ignore it.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _work(connection: Connection) -> None:
     """What a worker does until the pipe breaks: the other side has closed it, or is dead."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the caller, who stops us
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_follow_caller, daemon=True).start()
     with suppress(EOFError, OSError):
         while True:

@@ -1,8 +1,8 @@
 """What attention knows about places: a learned number for each distance (chapter on EfficientViT).
 
 Attention by itself does not know where its tokens lie. EfficientViT adds to each weight, before
-the softmax, a number that depends on head and distance alone: pixels (y, x) and (y', x') share it
-with all pairs of the same |y - y'| and |x - x'|. Source: arXiv 2305.07027, official code,
+the softmax, a number that depends on head and distance alone: two pixels share it with all pairs as
+many rows and columns apart, in whichever direction. Source: arXiv 2305.07027, official code,
 ``attention_biases``; the idea is LeViT's (arXiv 2104.01136, section 4.2).
 """
 

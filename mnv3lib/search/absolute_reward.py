@@ -1,12 +1,13 @@
 """The absolute reward: quality, less a fee for every share of latency off the target.
 
 MnasNet's reward (:mod:`mnv3lib.search.reward`) is a product of powers, and a network of half the
-latency and a little less quality can win with it. TuNAS takes
+latency and a little less quality can win with it. TuNAS takes::
 
     R(m) = Q(m) + beta * |T(m) / T0 - 1|,  beta < 0,
 
 which is highest at the target for equal quality: too fast costs as much as too slow, so a search
-ends near T0 and two searches can be compared there. At the target the slope turns by 2 |beta| / T0.
+ends near T0 and two searches can be compared there. At the target the slope turns by twice the size
+of beta, over T0.
 
 Sources: arXiv 2008.06120 (TuNAS), whose code in google-research has beta = -0.1; arXiv 2004.14525
 (MobileDets) searches with it, Q being a detector's average precision. Taught in the chapter on
