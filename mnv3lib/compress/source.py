@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from mnv3lib.data.needs import needs_extra
 from mnv3lib.heads.predictions import OneOutput
-from mnv3lib.measure.image_size import Resolution, image_size
+from mnv3lib.measure.image_size import Resolution, image_size, own_resolution
 from mnv3lib.models import create_model, load_weights
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CalibrationImages", "Source", "load_images", "load_source"]
 
-_RESOLUTION = 224
 _BATCH, _COMPARED = 32, 16
 _RUN_KEY = "mnv3lib"  # of the metadata in files of mnv3lib.train.checkpoint
 _MEANINGS = {
@@ -119,8 +118,8 @@ def load_source(
         name: Name of the network, as in :func:`mnv3lib.list_models`.
         weights: ``weights.safetensors`` of a finished run, or a checkpoint that
             :func:`mnv3lib.load_weights` reads; random weights (seed 0) if not given.
-        resolution: Side of the square image, or height and width, in pixels; 224 if not given. A
-            finished run knows it.
+        resolution: Side of the square image, or height and width, in pixels; the network's own if
+            not given. A finished run knows it.
         options: Arguments of :func:`mnv3lib.create_model`. A finished run knows them.
 
     Raises:
@@ -136,15 +135,20 @@ def load_source(
         return _of_run(name, weights)
     with needs_extra("train"):
         from mnv3lib.train.recipe import Data
-    height, width = image_size(_RESOLUTION if resolution is None else resolution)
-    if height != width:
-        raise ValueError(f"classification takes square images, got {height} x {width} pixels")
+    if resolution is not None:
+        height, width = image_size(resolution)
+        if height != width:
+            raise ValueError(f"classification takes square images, got {height} x {width} pixels")
+        options["resolution"] = height
     network = create_model(name, generator=torch.Generator().manual_seed(0), **options).eval()
+    options.pop("resolution", None)  # the shape of the input says it
     words = "random, seed 0: what it computes means nothing"
     if weights is not None:
         load_weights(network, weights)
         words = _named(weights)
-    data = Data(name="imagenet", resolution=height)  # its mean and deviation are the defaults
+    data = Data(
+        name="imagenet", resolution=own_resolution(network)
+    )  # its mean and deviation are the defaults
     return Source(name, network, options, "classification", data, words)
 
 

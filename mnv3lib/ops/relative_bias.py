@@ -56,13 +56,18 @@ class RelativeBias(nn.Module):
         super().__init__()
         self.side = side
         self.attention_biases = nn.Parameter(torch.zeros(heads, side * side))
-        self.register_buffer("index", distance_index(side), persistent=False)
+        # No buffer: averages of weights and running statistics would count it as one of theirs.
+        self._index = distance_index(side)
         self.register_buffer("table", None, persistent=False)
 
     def draw_weights(self, generator: torch.Generator | None = None) -> None:
-        """Sets the numbers to zero, and the index, which is not learned."""
+        """Sets the numbers to zero."""
         nn.init.zeros_(self.attention_biases)
-        self.index = distance_index(self.side).to(self.attention_biases.device)
+
+    @property
+    def index(self) -> Tensor:
+        """The number of each pair's distance, int64, (R * R, R * R), where the weights are."""
+        return self._index.to(self.attention_biases.device)
 
     def fold(self) -> None:
         """Reads the numbers of all pairs once and for all: running reads no index any more."""
