@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from mnv3lib import count, create_model, deploy, export_weights, list_models
+from mnv3lib.measure.runtimes import compile_model
 from mnv3lib.models import Network
 from mnv3lib.models.attention_rows import SandwichRow
 from mnv3lib.ops import NormLinear, RelativeBias, Sandwich, SelfAttention
@@ -219,6 +220,19 @@ def test_rows_of_mobilevit_xxs() -> None:
 def test_no_width_multiplier(name: str) -> None:
     with pytest.raises(ValueError, match=r"Row cannot be scaled by width_mult=0\.5"):
         create_model(name, width_mult=0.5)
+
+
+def test_sandwiches_know_no_stochastic_depth() -> None:
+    with pytest.raises(ValueError, match=r"drop_path=0\.1: efficientvit has no residual block"):
+        create_model("efficientvit_mini", drop_path=0.1)
+
+
+@pytest.mark.parametrize(("name", "side"), [("efficientvit_mini", 48), ("mobilevit_xxs", 64)])
+def test_onnxruntime_computes_the_same(name: str, side: int) -> None:
+    network = randomised(name, resolution=side, num_classes=10)
+    session = compile_model(deploy(network), images(side, batch=2), runtime="onnxruntime")
+    x = images(side, batch=2) + 1
+    torch.testing.assert_close(session.run(x), network(x), rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("options", [{"output_stride": 32}, {"output_stride": 8}])

@@ -45,8 +45,8 @@ def measure_cell(trained: Trained, batches: Sequence[Tensor], *, seed: int) -> d
         seed: Seed of the untrained network's weights.
 
     Returns:
-        ``trained`` and ``untrained``: for each attention its path as ``name`` and a number a head
-        as ``heads``, ready for JSON.
+        As ``trained`` and ``untrained`` for each attention its path, ``name``, and a number a head,
+        ``heads``, ready for JSON.
     """
     torch.manual_seed(seed)
     fresh = TASKS[trained.recipe.task](trained.recipe, trained.classes).build_network()

@@ -8,8 +8,8 @@ runtime and batch in the same interleaved rounds. Eager runs three forms of each
 batch norm folded, and deployed (folded, channels last); the other runtimes get the folded one. What
 the operators of each kind take is profiled as well, since the order of the networks depends on the
 runtime. A finished set is kept, so that an interrupted command goes on. ExecuTorch lowers each
-network for each batch, about twenty seconds each. Let nothing else run on the machine meanwhile.
-Shown in the chapter on EfficientViT.
+network for each batch, which takes up to a minute each time and is kept, too. Let nothing else run
+on the machine meanwhile. Shown in the chapter on EfficientViT.
 """
 
 import sys
