@@ -9,7 +9,9 @@ pytest.importorskip("torchao", reason="needs the extra 'deploy'")
 onnx = pytest.importorskip("onnx", reason="needs the extra 'deploy'")
 
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+from torch import nn  # noqa: E402
 
+from all_networks import EVERY, built  # noqa: E402
 from mnv3lib.compress.onnx_file import (  # noqa: E402
     average_pools,
     onnx_bytes,
@@ -17,6 +19,7 @@ from mnv3lib.compress.onnx_file import (  # noqa: E402
 )
 from mnv3lib.compress.post_training import quantise_network  # noqa: E402
 from mnv3lib.measure.runtime_onnxruntime import load_program, open_session  # noqa: E402
+from mnv3lib.models import deploy  # noqa: E402
 from tiny_programs import Tiny, tiny_images  # noqa: E402
 
 
@@ -87,6 +90,19 @@ def test_a_float_network_computes_the_same():
     assert (program.input_shape, program.output_shape) == ((1, 3, 32, 32), (1, 4))
     with torch.no_grad():
         torch.testing.assert_close(program.bind(x)(), network(x))
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_network_computes_the_same_from_its_file(name):
+    network = built(name, generator=torch.Generator().manual_seed(0)).eval()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.ones_(module.weight)  # none silent, as after training
+    x = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        expected = network(x)
+    found = load_program(onnx_bytes(deploy(network), x), 1).bind(x)()
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4 * expected.abs().max().item())
 
 
 def test_an_int8_network_is_unsigned_by_signed_and_computes_the_same():
