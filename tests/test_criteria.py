@@ -97,7 +97,7 @@ def test_bias_loss_needs_a_map(criterion):
 @pytest.mark.parametrize(
     ("loss", "text"),
     [
-        ({"name": "hinge"}, "loss"),
+        ({"name": "hinge"}, "loss name must be cross_entropy, focal or bias, got .*hinge"),
         ({"name": "bias", "gamma": 1.0}, "gamma is no key here"),
         ({"name": "bias", "normalisation": "batch"}, "normalisation"),
         ({"name": "bias", "normalisation": "global", "order": "reversed"}, "'reversed' needs"),

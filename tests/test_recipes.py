@@ -59,6 +59,14 @@ def test_shipped_recipe_can_be_built(name: str) -> None:
     assert optimizer.param_groups[0]["lr"] == recipe.optimizer.lr
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_shipped_recipe_survives_its_record(name: str) -> None:
+    """A run keeps what differs from the defaults, and a study reads it back when it goes on."""
+    recipe = load_recipe(name)
+    recorded = recipe.model_dump(mode="json", exclude_defaults=True)
+    assert parse_recipe(recorded).decisive() == recipe.decisive()
+
+
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_shipped_augmentation_can_be_applied(name: str) -> None:
     recipe = load_recipe(name)

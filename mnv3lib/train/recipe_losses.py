@@ -1,8 +1,9 @@
 """The losses of recipes for classification: what a batch of logits is charged."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Tag, model_validator
 
 from mnv3lib.train.sections import NotNegative, Positive, Section
 
@@ -63,4 +64,20 @@ class BiasSection(CrossEntropySection):
         return self
 
 
-Loss = Annotated[CrossEntropySection | FocalSection | BiasSection, Field(discriminator="name")]
+def _name(section: Any) -> str | None:
+    """Which loss a section describes; one that names none is cross-entropy."""
+    if isinstance(section, Mapping):
+        return section.get("name", "cross_entropy")
+    return getattr(section, "name", None)
+
+
+Loss = Annotated[
+    Annotated[CrossEntropySection, Tag("cross_entropy")]
+    | Annotated[FocalSection, Tag("focal")]
+    | Annotated[BiasSection, Tag("bias")],
+    Discriminator(
+        _name,
+        custom_error_type="loss",
+        custom_error_message="name must be cross_entropy, focal or bias",
+    ),
+]
