@@ -239,28 +239,34 @@ def capacity(codes: torch.Tensor) -> torch.Tensor:
     return 0.5 + 0.05 * total / len(SMALL.layers)
 
 
-def mix(code: torch.Tensor) -> list[str]:
-    (point,) = decode(SMALL, code[None])
-    return [type(layer).__name__ for block in point for layer in block.layers]
+def fused_layers(searcher: TuNAS) -> float:
+    """How many fused layers a point of the controller has, on average."""
+    probabilities = searcher.controller.probabilities()
+    return sum(
+        probabilities[layer.choice][at].item()
+        for layer in SMALL.layers
+        for at, kind in enumerate(layer.options)
+        if isinstance(kind, Fused)
+    )
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_the_same_quality_and_another_device_give_other_layers(seed):
-    """Where little can be spent, only the accelerator can afford regular convolutions."""
-    used = {}
+def test_the_same_quality_and_another_device_give_other_layers():
+    """Where little can be spent, the accelerator affords more regular convolutions."""
+    used = dict.fromkeys(DEVICES, 0.0)
     for name, device in DEVICES.items():
         cost = device_latency(SMALL, device, 96)
         random = cost(sample_codes(SMALL, 400, seeded(9)))
         reward = AbsoluteReward(0.4 * random.median().item(), beta=-0.2)
-        searcher = TuNAS(SMALL, seed, steps=1500, learning_rate=0.05)
 
         def evaluate(codes, cost=cost):
             return Evaluation(capacity(codes), cost(codes))
 
-        run_search(searcher, evaluate, reward, budget=1500, batch=1)
-        found = searcher.found()
-        assert abs(cost(found[None]).item() / reward.target - 1) < 0.05
-        tried = run_search(RandomSearch(SMALL, seed), evaluate, reward, budget=400, batch=10)
-        assert reward(*evaluate(found[None])) > tried.rewards.mean()
-        used[name] = mix(found).count("Fused")
-    assert used["accelerator"] > used["cpu"] == 0
+        for seed in range(3):
+            searcher = TuNAS(SMALL, seed, steps=1500, learning_rate=0.05)
+            run_search(searcher, evaluate, reward, budget=1500, batch=1)
+            found = searcher.found()
+            assert abs(cost(found[None]).item() / reward.target - 1) < 0.05
+            tried = run_search(RandomSearch(SMALL, seed), evaluate, reward, budget=400, batch=10)
+            assert reward(*evaluate(found[None])) > tried.rewards.mean()
+            used[name] += fused_layers(searcher)
+    assert used["accelerator"] > used["cpu"] + 1

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from mnv3lib import count, create_model
+from mnv3lib.executors import InProcess
 from mnv3lib.ledger import record_pieces, record_speed
 from mnv3lib.ledger.drafts import Draft
 from mnv3lib.measure.cuts import cut_network, time_pieces
@@ -82,6 +83,22 @@ def test_draft_belongs_to_its_protocol() -> None:
     assert Draft("run", {"rounds": 3}).parts == {}
     first.discard()
     assert Draft("run", {"rounds": 2}).parts == {}
+
+
+def test_draft_keeps_each_part_as_it_is_finished() -> None:
+    def measure(item: int) -> int:
+        if item == 3:
+            raise KeyboardInterrupt
+        return 10 * item
+
+    draft = Draft("run", {})
+    draft.part("a", lambda: 7)
+    with pytest.raises(KeyboardInterrupt):
+        draft.each({"a": 1, "b": 2, "c": 3, "d": 4}, measure, InProcess())
+    again = Draft("run", {})
+    assert again.parts == {"a": 7, "b": 20}
+    assert again.each({"b": 0, "d": 4}, measure, InProcess()) == {"b": 20, "d": 40}
+    again.discard()
 
 
 def test_pieces_run_adds_up_to_the_network(tmp_path: Path) -> None:

@@ -10,6 +10,9 @@ from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
 
+from tqdm import tqdm
+
+from mnv3lib.executors import Executor
 from mnv3lib.files import write_atomically
 from mnv3lib.measure.machine import describe_machine
 from mnv3lib.measure.program_cache import content_key
@@ -55,6 +58,27 @@ class Draft:
             self.duration_s += perf_counter() - start
             self._keep()
         return self.parts[name]
+
+    def each(
+        self, items: Mapping[str, Any], measure: Callable[[Any], Any], executor: Executor
+    ) -> dict[str, Any]:
+        """Returns parts that do not need each other: the kept ones, the others measured now.
+
+        Args:
+            items: What to measure, by the name of the part.
+            measure: Measures one; the result must be ready for JSON.
+            executor: Where they are measured.
+        """
+        missing = [name for name in items if name not in self.parts]
+        done = executor.map(measure, [items[name] for name in missing])
+        start = perf_counter()
+        for index, result in tqdm(done, total=len(missing), delay=2, disable=None, leave=False):
+            self.parts[missing[index]] = result
+            now = perf_counter()
+            self.duration_s += now - start
+            start = now
+            self._keep()
+        return {name: self.parts[name] for name in items}
 
     def discard(self) -> None:
         """Removes the draft, once the run is written."""

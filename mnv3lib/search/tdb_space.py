@@ -40,7 +40,7 @@ MULTIPLIERS = (0.5, 0.625, 0.75, 1.0, 1.25, 1.5, 2.0)
 
 # Base width, stride and layers of the blocks behind the stem, whose base width is 32.
 _FULL = ((16, 1, 1), (32, 2, 4), (48, 2, 4), (96, 2, 4), (96, 1, 4), (160, 2, 4), (192, 1, 1))
-_SMALL = ((8, 1, 1), (24, 2, 2), (48, 2, 2), (80, 2, 2))
+_SMALL = ((8, 1, 1), (16, 2, 2), (32, 2, 2), (64, 2, 2))
 _SMALL_MULTIPLIERS = (0.5, 1.0, 1.5)
 
 
