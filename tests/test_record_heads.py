@@ -13,6 +13,7 @@ from mnv3lib.ledger.heads_answers import (
     detection_head_params,
     detector_macs,
     detector_params,
+    detector_variables,
     segmenter_macs,
     segmenter_params,
 )
@@ -49,6 +50,12 @@ def test_detectors_without_batch_norm_and_with_it() -> None:
     assert detector_params(SMALL, tail="dagger", batch_norm=True) == 1_785_743
     counted = count(build_detector(SMALL, tail="dagger").detector, 320)
     assert detector_macs(SMALL, tail="dagger") == counted.macs == 162_303_424
+
+
+def test_all_that_a_training_program_keeps_of_a_detector() -> None:
+    """MobileDets' released code prints 4.21 million."""
+    assert detector_params("mobiledet_cpu", batch_norm=True) == 4_165_055
+    assert detector_variables("mobiledet_cpu") == 4_205_423
 
 
 def test_light_heads_are_those_of_the_detector() -> None:

@@ -17,7 +17,7 @@ from torch import nn
 from mnv3lib.ledger.variants import build, network_spec
 from mnv3lib.measure import Count, count
 from mnv3lib.measure.operators import ARITHMETIC, HANDLERS
-from mnv3lib.models.rows import BneckRow
+from mnv3lib.models.rows import ROW_KINDS, BneckRow
 from mnv3lib.ops import ConvNormAct, DepthwiseSeparable, SqueezeExcite
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "dense_share",
     "layer_macs",
     "layer_params",
+    "layers_of_kind",
     "macs",
     "macs_added",
     "macs_ratio",
@@ -101,6 +102,17 @@ def dense_share(model: str) -> float:
 def blocks(model: str) -> int:
     """Inverted residuals of a network."""
     return len(_blocks(model))
+
+
+def layers_of_kind(model: str, kind: str) -> int:
+    """Rows of one kind in a network's table.
+
+    Args:
+        model: A registered network, or a variant.
+        kind: Name of a kind in :data:`mnv3lib.models.rows.ROW_KINDS`, such as ``fused``; a kind
+            that another one is derived from counts that one, too.
+    """
+    return sum(isinstance(row, ROW_KINDS[kind]) for row in network_spec(model).rows)
 
 
 def blocks_with_squeeze_excite(model: str) -> int:

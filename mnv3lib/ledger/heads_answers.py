@@ -2,7 +2,8 @@
 
 Claims name these functions as ``mnv3lib.ledger.heads_answers:segmenter_macs`` with the arguments to
 call them with; :mod:`mnv3lib.ledger.meta_counts` counts. Table 6 of MobileNetV3 leaves out the
-parameters of batch norm, Table 7 has them (chapters 10 and 11).
+parameters of batch norm, Table 7 has them (chapters 10 and 11); MobileDets count its running
+statistics, too.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from mnv3lib.heads.ssdlite_spec import SSDLiteSpec
 from mnv3lib.ledger.answers import norm_params
 from mnv3lib.ledger.meta_counts import MetaCount, count_on_meta
 from mnv3lib.ledger.variants import VARIANTS
+from mnv3lib.measure.parameters import parameter_count
 from mnv3lib.models import NetworkSpec, model_spec
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "detection_head_params",
     "detector_macs",
     "detector_params",
+    "detector_variables",
     "segmenter_macs",
     "segmenter_params",
 ]
@@ -82,6 +85,17 @@ def detector_macs(
     return _macs(
         _counted(build_detector, model, (resolution, resolution), _key(options)), elementwise
     )
+
+
+def detector_variables(model: str, **options: object) -> int:
+    """All numbers that a training program keeps of a detector, running statistics included.
+
+    Args:
+        model: As in `build_detector`.
+        **options: As in `build_detector`.
+    """
+    built = _built(build_detector, model, _key(options))
+    return parameter_count(built, "with_statistics")
 
 
 def segmenter_params(model: str, *, batch_norm: bool = True, **options: object) -> int:

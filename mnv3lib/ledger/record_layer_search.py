@@ -44,10 +44,10 @@ def record(
     seeds: int = 3,
     recipe: str = "emoji_scenes/mobiledet",
     held_out: int = 200,
-    epochs: int = 40,
+    epochs: int = 24,
     judged_images: int = 32,
-    learning_rate: float = 0.02,
-    beta: float = -0.1,
+    learning_rate: float = 0.04,
+    beta: float = -0.2,
     executor: str = "processes",
     workers: int = 2,
     root: str = "",
@@ -65,7 +65,8 @@ def record(
         epochs: Passes of a search.
         judged_images: Images that judge a path.
         learning_rate: Of the controller.
-        beta: Of the absolute reward.
+        beta: Of the absolute reward; twice that of TuNAS's code, since such a short search must
+            end near its target to be compared.
         executor: Where cells are computed, see :func:`mnv3lib.executors.make_executor`.
         workers: Cells at once, each with one thread.
         root: Where the data lie; empty for `MNV3_DATA`.

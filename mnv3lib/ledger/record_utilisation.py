@@ -124,7 +124,7 @@ def record(
         The run. ``convolutions`` and ``blocks`` hold for each case its multiply-adds, ``gmacs``
         (billions of them a second) and the milliseconds that one more adds to a chain (median and
         quartiles); ``detectors`` what :func:`mnv3lib.ledger.paired_ratios.measure_ratios` returns,
-        with each network over MobileNetV3-Large.
+        with each network over MobileNetV3-Large, and the GPU's over MobileNetV2.
 
     Raises:
         ValueError: Unknown runtime, or a number out of range.
@@ -136,10 +136,11 @@ def record(
     config: dict[str, Any] = {**timing, **sizes, "batch": 1}
     cases = {case.name: case.layer for case in convolutions(channels, sides)}
     detectors = {name: (partial(_detector, name, runtime), resolution) for name in DETECTORS}
+    pairs = [*((name, "large_dagger") for name in DETECTORS), ("mobiledet_gpu", "v2")]
     ratios = {
-        f"{name}_over_large_dagger": (name, "large_dagger")
-        for name in DETECTORS
-        if name != "large_dagger"
+        f"{one}_over_{other}": (one, other)
+        for one, other in pairs
+        if one != other and {one, other} <= DETECTORS.keys()
     }
     parts: dict[str, Callable[[], Any]] = {
         "convolutions": lambda: _rates(utilisation(cases, **timing)),

@@ -50,9 +50,9 @@ class OneShotSettings:
         learning_rate: Of the controller, see :class:`mnv3lib.search.tunas.TuNAS`.
     """
 
-    epochs: int = 40
+    epochs: int = 24
     judged_images: int = 32
-    learning_rate: float = 0.02
+    learning_rate: float = 0.04
 
 
 @dataclass(frozen=True, eq=False)
