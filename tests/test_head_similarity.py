@@ -4,7 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from mnv3lib.measure.head_similarity import BlockSimilarity, head_similarity, nearest_head
+from mnv3lib.measure.head_similarity import (
+    BlockSimilarity,
+    correlated_head,
+    evenness,
+    head_similarity,
+    nearest_head,
+)
 from mnv3lib.ops import CascadedGroupAttention, SelfAttention, WindowAttention
 
 
@@ -22,6 +28,23 @@ def test_one_head_has_no_neighbour() -> None:
         nearest_head(numbers(1, 1, 4, 4))
 
 
+def test_what_an_even_look_adds_to_a_cosine() -> None:
+    """Of two heads, for any maps: cosine = e f + r sqrt((1 - e e) (1 - f f))."""
+    maps = numbers(6, 2, 4, 4).mul(2).softmax(dim=-1)
+    e, f = evenness(maps).unbind(1)
+    r = correlated_head(maps)[:, 0]
+    composed = e * f + r * ((1 - e * e) * (1 - f * f)).sqrt()
+    torch.testing.assert_close(nearest_head(maps)[:, 1], composed)
+
+
+def test_unrelated_heads_of_single_looks() -> None:
+    """Each looks at one of two pixels: alike at one place, different at the other."""
+    maps = torch.tensor([[[1.0, 0, 1, 0], [1, 0, 0, 1]]])
+    torch.testing.assert_close(nearest_head(maps), torch.full((1, 2), 0.5))
+    torch.testing.assert_close(evenness(maps), torch.full((1, 2), 0.5**0.5))
+    torch.testing.assert_close(correlated_head(maps), torch.zeros(1, 2))
+
+
 def test_heads_with_equal_weights_look_alike() -> None:
     attention = CascadedGroupAttention(8, 2, 3, feed="full")
     attention.heads[1].load_state_dict(attention.heads[0].state_dict())
@@ -29,6 +52,8 @@ def test_heads_with_equal_weights_look_alike() -> None:
     assert block.name == "0"
     assert block.heads == pytest.approx((1, 1))
     assert block.mean == pytest.approx(1)
+    assert block.correlation == pytest.approx((1, 1), abs=1e-5)
+    assert all(0 < value < 1 for value in block.evenness)
 
 
 def opposite() -> CascadedGroupAttention:

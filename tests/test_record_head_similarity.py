@@ -53,9 +53,13 @@ def test_every_network_of_a_study_is_measured(
         paths = [block["name"] for block in cell["trained"]]
         assert [block["name"] for block in cell["untrained"]] == paths
         assert all(0 < value <= 1 for value in heads)
-    (difference,) = run.metrics["differences"]["cascade_over_full"]
-    means = [run.metrics["variants"][variant]["mean"][0] for variant in ("cascade", "full")]
-    assert difference == pytest.approx(means[0] - means[1], abs=1e-4)
+        evenness = [value for block in cell["trained"] for value in block["evenness"]]
+        assert found["mean_evenness"] == [pytest.approx(sum(evenness) / 12, abs=1e-4)]
+        assert all(-1 <= v <= 1 for block in cell["trained"] for v in block["correlation"])
+    for name, mean in (("differences", "mean"), ("differences_of_correlation", "mean_correlation")):
+        (difference,) = run.metrics[name]["cascade_over_full"]
+        means = [run.metrics["variants"][variant][mean][0] for variant in ("cascade", "full")]
+        assert difference == pytest.approx(means[0] - means[1], abs=1e-4)
 
 
 def test_a_network_that_is_not_trained_is_named(study_file: Path, tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ __all__ = ["main", "measure_cell", "record"]
 _MODULE = "mnv3lib.ledger.record_head_similarity"
 _DIGITS = 5
 _BATCH = 128
+_PER_HEAD = ("heads", "evenness", "correlation")
 
 
 def measure_cell(trained: Trained, batches: Sequence[Tensor], *, seed: int) -> dict[str, Any]:
@@ -45,8 +46,8 @@ def measure_cell(trained: Trained, batches: Sequence[Tensor], *, seed: int) -> d
         seed: Seed of the untrained network's weights.
 
     Returns:
-        As ``trained`` and ``untrained`` for each attention its path, ``name``, and a number a head,
-        ``heads``, ready for JSON.
+        As ``trained`` and ``untrained`` for each attention the fields of
+        :class:`mnv3lib.measure.head_similarity.BlockSimilarity`, ready for JSON.
     """
     torch.manual_seed(seed)
     fresh = TASKS[trained.recipe.task](trained.recipe, trained.classes).build_network()
@@ -57,13 +58,18 @@ def measure_cell(trained: Trained, batches: Sequence[Tensor], *, seed: int) -> d
 
 
 def _similarity(network: nn.Module, batches: Sequence[Tensor]) -> list[dict[str, Any]]:
-    found = head_similarity(network, batches)
-    return [{"name": b.name, "heads": [round(h, _DIGITS) for h in b.heads]} for b in found]
+    return [
+        {
+            "name": block.name,
+            **{key: [round(v, _DIGITS) for v in getattr(block, key)] for key in _PER_HEAD},
+        }
+        for block in head_similarity(network, batches)
+    ]
 
 
-def _mean(blocks: Sequence[dict[str, Any]]) -> float:
+def _mean(blocks: Sequence[dict[str, Any]], key: str = "heads") -> float:
     """The average over all heads of a network."""
-    heads = [value for block in blocks for value in block["heads"]]
+    heads = [value for block in blocks for value in block[key]]
     return sum(heads) / len(heads)
 
 
@@ -86,8 +92,10 @@ def record(
 
     Returns:
         The run. Its metrics hold for each variant ``cells``, what `measure_cell` returns for each
-        seed, with ``mean`` and ``mean_untrained``, averages over all heads, a number a seed; and
-        ``differences`` of the means for the questions that the study asks, seed by seed.
+        seed, with averages over all heads, a number a seed: ``mean`` and ``mean_untrained`` of the
+        cosines, ``mean_evenness`` and ``mean_correlation`` of the trained network. For the
+        questions that the study asks they hold ``differences`` of the means and, as
+        ``differences_of_correlation``, of the mean correlations, seed by seed.
 
     Raises:
         FileNotFoundError: There is no such study, or a network is not trained yet.
@@ -110,7 +118,11 @@ def record(
         f"--out data/runs/{out.name}",
         config={"study": study, "images": images},
         seeds=asked.seeds,
-        metrics={"variants": variants, "differences": _differences(asked, variants)},
+        metrics={
+            "variants": variants,
+            "differences": _differences(asked, variants, "mean"),
+            "differences_of_correlation": _differences(asked, variants, "mean_correlation"),
+        },
         started=started,
         duration_s=time.perf_counter() - start,
         path=out,
@@ -135,19 +147,29 @@ def _measure(
 
 
 def _collected(cells: list[dict[str, Any]]) -> dict[str, Any]:
+    means = {
+        "mean": ("trained", "heads"),
+        "mean_untrained": ("untrained", "heads"),
+        "mean_evenness": ("trained", "evenness"),
+        "mean_correlation": ("trained", "correlation"),
+    }
     return {
         "cells": cells,
-        "mean": [round(_mean(cell["trained"]), _DIGITS) for cell in cells],
-        "mean_untrained": [round(_mean(cell["untrained"]), _DIGITS) for cell in cells],
+        **{
+            name: [round(_mean(cell[state], key), _DIGITS) for cell in cells]
+            for name, (state, key) in means.items()
+        },
     }
 
 
-def _differences(study: Study, variants: dict[str, dict[str, Any]]) -> dict[str, list[float]]:
+def _differences(
+    study: Study, variants: dict[str, dict[str, Any]], mean: str
+) -> dict[str, list[float]]:
     """For each question of the study, the first variant's mean less the second's, a seed each."""
     return {
         question: [
             round(a - b, _DIGITS)
-            for a, b in zip(variants[one]["mean"], variants[other]["mean"], strict=True)
+            for a, b in zip(variants[one][mean], variants[other][mean], strict=True)
         ]
         for question, (one, other) in study.differences.items()
     }

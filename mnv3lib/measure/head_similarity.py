@@ -4,8 +4,9 @@ Each head answers, for every pixel, which pixels it looks at. Two heads whose an
 same work twice. EfficientViT's authors measured that in usual transformers by the cosine between
 the heads' maps, and gave each head channels of its own against it (arXiv 2305.07027, section 2.1).
 All weights are positive, so even two heads that look everywhere alike have a cosine of one, and
-unrelated heads one well above zero: compare networks, not numbers. Taught in the chapter on
-EfficientViT.
+unrelated heads one well above zero. Two more numbers say how much of a cosine is of that kind: how
+evenly a head looks around, and how the rest of its map correlates with that of other heads. Taught
+in the chapter on EfficientViT.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["BlockSimilarity", "HasMaps", "head_similarity", "nearest_head"]
+__all__ = [
+    "BlockSimilarity",
+    "HasMaps",
+    "correlated_head",
+    "evenness",
+    "head_similarity",
+    "nearest_head",
+]
 
 
 @runtime_checkable
@@ -36,10 +44,14 @@ class BlockSimilarity:
         name: Path of the attention inside the network.
         heads: For each head, the cosine with the head that is nearest to it, from 0 to 1,
             averaged over the images.
+        evenness: For each head, see :func:`evenness`; averaged over the images.
+        correlation: For each head, see :func:`correlated_head`; averaged over the images.
     """
 
     name: str
     heads: tuple[float, ...]
+    evenness: tuple[float, ...] = ()
+    correlation: tuple[float, ...] = ()
 
     @property
     def mean(self) -> float:
@@ -72,6 +84,54 @@ def nearest_head(maps: Tensor) -> Tensor:
     return cosines.masked_fill(torch.eye(heads, dtype=torch.bool), -1).amax(dim=2)
 
 
+def correlated_head(maps: Tensor) -> Tensor:
+    """As :func:`nearest_head`, for what is left of a map when its mean is taken away.
+
+    That is the correlation of two maps: 0 for unrelated heads, however evenly they look around,
+    and below 0 for heads that look where the other does not.
+
+    Args:
+        maps: What the heads look at, (N, h, ...), with at least two heads.
+
+    Returns:
+        Correlations, (N, h).
+
+    Raises:
+        ValueError: Fewer than two heads.
+
+    Example:
+        >>> maps = torch.tensor([[[0.5, 0.5, 0], [0.5, 0, 0.5]]])  # less 1/3: cosine -0.5
+        >>> correlated_head(maps)
+        tensor([[-0.5000, -0.5000]])
+    """
+    flat = maps.flatten(2)
+    return nearest_head(flat - flat.mean(dim=2, keepdim=True))
+
+
+def evenness(maps: Tensor) -> Tensor:
+    r"""The cosine of each head's map with that of a head that looks everywhere alike.
+
+    With evenness e and f of two heads, and r the correlation of their maps, the cosine of the maps
+    is ``e * f + r * sqrt((1 - e * e) * (1 - f * f))``. So it may be large without any correlation.
+
+    Args:
+        maps: What the heads look at, (N, h, ...).
+
+    Returns:
+        Cosines, (N, h): 1 for a head that looks everywhere alike; 1 / sqrt(T) for one that looks at
+        a single one of T places.
+
+    Example:
+        >>> evenness(torch.tensor([[[0.25, 0.25, 0.25, 0.25], [0, 1, 0, 0]]]))
+        tensor([[1.0000, 0.5000]])
+    """
+    flat = maps.flatten(2)
+    return functional.normalize(flat, dim=2).sum(dim=2) / flat.shape[2] ** 0.5
+
+
+_MEASURES = (nearest_head, evenness, correlated_head)
+
+
 @torch.no_grad()
 def head_similarity(network: nn.Module, batches: Sequence[Tensor]) -> list[BlockSimilarity]:
     """Measures how alike the heads of each attention in a network are, on images.
@@ -94,11 +154,15 @@ def head_similarity(network: nn.Module, batches: Sequence[Tensor]) -> list[Block
     with _in_evaluation_mode(network):
         for images in batches:
             for name, maps in _all_maps(network, images).items():
-                sums[name] = sums.get(name, 0) + nearest_head(maps).double().sum(dim=0)
+                found = torch.stack([measure(maps) for measure in _MEASURES])  # (3, N, h)
+                sums[name] = sums.get(name, 0) + found.double().sum(dim=1)
     if not sums:
         raise ValueError(f"{type(network).__name__} has no attention with at least two heads")
     total = sum(len(images) for images in batches)
-    return [BlockSimilarity(name, tuple((s / total).tolist())) for name, s in sums.items()]
+    return [
+        BlockSimilarity(name, *(tuple(values) for values in (s / total).tolist()))
+        for name, s in sums.items()
+    ]
 
 
 def _all_maps(network: nn.Module, images: Tensor) -> dict[str, Tensor]:
