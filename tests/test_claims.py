@@ -24,6 +24,7 @@ COUNTED = [c for c in CLAIMS if c.kind == "exact" and c.answer is not None]
 PAPERS = [
     *("efficientnet", "mnasnet", "mobilenetv1", "mobilenetv2"),
     *("mobilenetv3", "netadapt", "squeeze_excite", "swish"),
+    "efficientvit",
 ]
 
 
@@ -70,6 +71,13 @@ def test_all_computed_claims_have_a_number(judgements):
         ("mobilenetv3/segmentation-row-8-params", 1.507198, "reproduced"),
         ("mobilenetv2/ssdlite-params", (1_441_344 + 2_805 + 652_352) / 1e6, "reproduced"),
         ("mobilenetv2/ssd-madds", (1_190_903_040 + 68_165_632) / 1e9, "differs"),
+        ("efficientvit/m0-madds", 79.1936, "reproduced"),
+        ("efficientvit/m5-params", 12.473772, "differs"),  # 12.436260 folded
+        ("efficientvit/mobilevit-xxs-madds", 329.179648 + 78.184448, "differs"),
+        ("efficientvit/split-saves-weights", 2, "reproduced"),
+        ("efficientvit/m5-over-large-gpu-rows", 100 * 10_621 / 7_560 - 100, "differs"),
+        ("efficientvit/m5-over-large-accuracy", 77.1 - 75.2, "reproduced"),
+        ("efficientvit/m2-over-mobilevit-accuracy", 70.8 - 69.0, "reproduced"),
     ],
 )
 def test_known_results(judgements, key, ours, verdict):

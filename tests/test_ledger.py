@@ -25,7 +25,9 @@ from mnv3lib.ledger import (
     verdicts,
 )
 from mnv3lib.ledger.identities import (
+    difference,
     options_per_block,
+    percent_more,
     reward_exponent,
     separable_cost_ratio,
     zeros_of_space,
@@ -168,6 +170,17 @@ def test_ratio_on_other_runtimes_reads_their_runs(recorded):
     assert [j.verdict for j in found.values()] == ["not run", "reproduced"]
     with pytest.raises(ClaimError, match="not answered by a recorded run"):
         on_runtimes(claim(), ["eager"])
+
+
+def test_ratio_of_a_run_that_holds_all_runtimes(recorded):
+    ratio = {"median": 1.5, "q1": 1.4, "q3": 1.6}
+    recorded["speeds"] = {
+        "eager": {"batch 1": {"a": ratio}},
+        "onnxruntime": {"batch 1": {"a": 0.8}},
+    }
+    answer = Answer(run="speeds", metric="eager.batch 1.a")
+    found = on_runtimes(claim(**{**RATIO, "answer": answer}), ["eager", "onnxruntime"])
+    assert [j.ours for j in found.values()] == [1.5, 0.8]
 
 
 @pytest.mark.parametrize(
@@ -340,6 +353,7 @@ def test_unknown_paper_lists_the_known(write):
 
 def test_short_answers_by_hand():
     assert separable_cost_ratio(3, 9) == 4.5  # 1 / (1/9 + 1/9)
+    assert (difference(5, 3), percent_more(5, 4)) == (2, 25)
     assert options_per_block([3, 2]) == 6
     assert zeros_of_space(10, 3) == 3
     assert zeros_of_space(432, 5) == len(str(432**5)) - 1

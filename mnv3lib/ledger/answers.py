@@ -17,6 +17,7 @@ from torch import nn
 from mnv3lib.ledger.variants import build, network_spec
 from mnv3lib.measure import Count, count
 from mnv3lib.measure.operators import ARITHMETIC, HANDLERS
+from mnv3lib.models.deploy import deploy
 from mnv3lib.models.rows import ROW_KINDS, BneckRow
 from mnv3lib.ops import ConvNormAct, DepthwiseSeparable, SqueezeExcite
 
@@ -34,19 +35,22 @@ __all__ = [
     "norm_params",
     "params",
     "params_added",
+    "params_folded",
     "params_share",
     "row_inputs_that_agree",
     "squeeze_excite_weights",
+    "weights_ratio",
     "widest_map_bytes",
 ]
 
 
 @lru_cache(maxsize=128)
-def _counted(model: str, resolution: int, options: tuple[tuple[str, object], ...]) -> Count:
+def _counted(model: str, resolution: int | None, options: tuple[tuple[str, object], ...]) -> Count:
     return count(build(model, **dict(options)), resolution)
 
 
-def _count(model: str, resolution: int = 224, **options: object) -> Count:
+def _count(model: str, resolution: int | None = None, **options: object) -> Count:
+    """Counted at the network's own resolution, unless another is given."""
     return _counted(model, resolution, tuple(sorted(options.items())))
 
 
@@ -56,8 +60,32 @@ def params(model: str, *, batch_norm: bool = True, **options: object) -> int:
     return total if batch_norm else total - norm_params(build(model, **options))
 
 
+def params_folded(model: str) -> int:
+    """Numbers of a network whose batch norms are folded: a bias a channel in place of each."""
+    return sum(p.numel() for p in deploy(build(model)).parameters())
+
+
+def weights_ratio(model: str, base: str, layer: str) -> float:
+    """Weights of the layers of one name, as a multiple of another network's.
+
+    Args:
+        model: A registered network.
+        base: Another one, with layers of the same name.
+        layer: The end of their paths, such as ``qkv.conv``.
+    """
+    sizes = [
+        sum(m.weight.numel() for path, m in build(name).named_modules() if path.endswith(layer))
+        for name in (model, base)
+    ]
+    return sizes[0] / sizes[1]
+
+
 def macs(
-    model: str, resolution: int = 224, *, operators: Sequence[str] = ARITHMETIC, **options: object
+    model: str,
+    resolution: int | None = None,
+    *,
+    operators: Sequence[str] = ARITHMETIC,
+    **options: object,
 ) -> int:
     """Multiply-adds of a network; of some kinds of operator only, if they are named."""
     counted = _count(model, resolution, **options).operators

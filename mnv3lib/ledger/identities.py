@@ -20,9 +20,11 @@ from mnv3lib.ops import (
 
 __all__ = [
     "compound_scaling",
+    "difference",
     "hard_sigmoid_deviation",
     "hard_swish_deviation",
     "options_per_block",
+    "percent_more",
     "reward_exponent",
     "separable_cost_ratio",
     "squeeze_rule",
@@ -98,3 +100,13 @@ def compound_scaling(depth: float, width: float, resolution: float) -> float:
 def squeeze_rule(expansion: int) -> float:
     """Squeezed channels over expansion, after rounding to a multiple of eight."""
     return make_divisible(expansion / 4) / expansion
+
+
+def difference(value: float, base: float) -> float:
+    """What two printed numbers differ by, the first less the second."""
+    return value - base
+
+
+def percent_more(value: float, base: float) -> float:
+    """How many percent the first of two printed numbers is above the second."""
+    return 100 * (value / base - 1)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
-from mnv3lib.ledger.claims import Claim, ClaimError
+from mnv3lib.ledger.claims import Answer, Claim, ClaimError
 from mnv3lib.ledger.verdicts import Judgement, Verdict, judge
 
 __all__ = ["by_paper", "contradictions", "on_runtimes", "totals"]
@@ -36,7 +36,8 @@ def on_runtimes(claim: Claim, runtimes: Iterable[str]) -> dict[str, Judgement]:
     """The same ratio, read from the runs on other runtimes.
 
     Args:
-        claim: A claim that a run named ``...-<runtime>`` answers.
+        claim: A claim that a run named ``...-<runtime>`` answers, or a metric of a run that begins
+            with one of the runtimes, ``<runtime>....``.
         runtimes: Names of runtimes.
 
     Returns:
@@ -47,8 +48,13 @@ def on_runtimes(claim: Claim, runtimes: Iterable[str]) -> dict[str, Judgement]:
     """
     if claim.answer is None or not claim.answer.run:
         raise ClaimError(f"{claim.key} is not answered by a recorded run")
-    stem = claim.answer.run.rpartition("-")[0]
-    return {
-        runtime: judge(replace(claim, answer=replace(claim.answer, run=f"{stem}-{runtime}")))
-        for runtime in runtimes
-    }
+    names = list(runtimes)
+    return {name: judge(replace(claim, answer=_moved(claim.answer, name, names))) for name in names}
+
+
+def _moved(answer: Answer, runtime: str, runtimes: Iterable[str]) -> Answer:
+    """The answer that another runtime gives."""
+    measured, _, metric = answer.metric.partition(".")
+    if measured in runtimes:
+        return replace(answer, metric=f"{runtime}.{metric}")
+    return replace(answer, run=f"{answer.run.rpartition('-')[0]}-{runtime}")
