@@ -198,6 +198,21 @@ def test_trend_must_point_the_same_way_beyond_its_reach(recorded, seeds, verdict
     assert judgement.verdict == verdict
 
 
+def test_answer_goes_into_the_tables_of_all_seeds(recorded):
+    recorded["training"] = {"final": [{"auroc": 0.71}, {"auroc": 0.73}, {"auroc": 0.72}]}
+    beyond_chance = Answer(run="training", metric="final.auroc", less=0.5, per=0.01)
+    judgement = judge(claim(kind="trend", value=1, answer=beyond_chance))
+    assert judgement.verdict is Verdict.TREND
+    assert judgement.ours == pytest.approx(22)
+    recorded["training"]["final"][1] = {}
+    with pytest.raises(ClaimError, match=r"no metric final\.auroc"):
+        judge(claim(kind="trend", value=1, answer=beyond_chance))
+
+
+def test_number_that_is_subtracted_from_one_answer():
+    assert judge(claim(value=5, answer=product(3, 4, less=2, per=2))).ours == 5
+
+
 def test_reach_is_students_interval():
     # Table of Student's t: 4.303 for two degrees of freedom at 95 %, 2.776 for four.
     assert reach([1.0, 2.0, 3.0]) == pytest.approx(4.303 / 3**0.5, rel=1e-4)

@@ -40,7 +40,9 @@ class Answer:
         call: ``module:function`` of this package, computed live; empty for a run.
         args: Keyword arguments of the function.
         run: Name of a file in ``data/runs/``, without suffix; empty for a function.
-        metric: Path into the run's metrics, keys joined by dots.
+        metric: Path into the run's metrics, keys joined by dots. Where it meets a list of tables,
+            such as one a seed, it goes on in each of them.
+        less: Is subtracted first; 0.5 turns the share that guessing gets right into 0.
         per: The number is divided by this; 1,000,000 turns MACs into millions.
         cut: If above 0, digits below this unit are cut off, where a table rounded towards zero.
     """
@@ -49,6 +51,7 @@ class Answer:
     args: Mapping[str, Any] = field(default_factory=dict)
     run: str = ""
     metric: str = ""
+    less: float = 0
     per: float = 1
     cut: float = 0
 

@@ -7,7 +7,7 @@ __all__ = ["Kind", "check_entry"]
 
 Kind = Literal["exact", "ratio", "trend", "cluster"]
 
-_NUMBERS = ("value", "tolerance", "per", "cut")
+_NUMBERS = ("value", "tolerance", "less", "per", "cut")
 _TABLES = ("answer", "explained_by", "args", "common")
 _LISTS = ("claims",)
 

@@ -106,12 +106,12 @@ def answer_value(claim: Claim, answer: Answer) -> Any:
     """
     found = _call(claim, answer) if answer.call else _look_up(claim, answer)
     if isinstance(found, Mapping) and {*_SPREAD} <= {*found} and _are_numbers(*found.values()):
-        return {key: found[key] / answer.per for key in _SPREAD}
+        return {key: (found[key] - answer.less) / answer.per for key in _SPREAD}
     if isinstance(found, list) and _are_numbers(*found):
-        return [value / answer.per for value in found]
+        return [(value - answer.less) / answer.per for value in found]
     if not _are_numbers(found):
         raise ClaimError(f"{claim.key}: {answer.call or answer.metric} is no number: {found!r}")
-    found = found / answer.per
+    found = (found - answer.less) / answer.per
     # The little more keeps 5.4 / 0.1, which is a hair below 54, from losing a digit.
     return math.floor(found / answer.cut + _ROUNDING) * answer.cut if answer.cut else found
 
@@ -134,12 +134,13 @@ def _call(claim: Claim, answer: Answer) -> Any:
 def _look_up(claim: Claim, answer: Answer) -> Any:
     found: Any = read_run(answer.run).metrics
     for key in answer.metric.split("."):
-        if not isinstance(found, Mapping) or key not in found:
+        tables = found if isinstance(found, list) else [found]
+        if not tables or not all(isinstance(t, Mapping) and key in t for t in tables):
             raise ClaimError(
                 f"{claim.key}: the run {answer.run} has no metric {answer.metric} "
                 f"(nothing under {key!r}); record it again"
             )
-        found = found[key]
+        found = [t[key] for t in tables] if isinstance(found, list) else found[key]
     return found
 
 
