@@ -1,6 +1,7 @@
 """Twists of one cost, and the recording that trains them."""
 
 import json
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -13,6 +14,7 @@ from mnv3lib.runs import read_run
 from mnv3lib.search import record_twists, trainings
 from mnv3lib.search.twist_costs import macs_of
 from mnv3lib.search.twist_grid import SMALL_BASE, TwistCell, at_side, twist_grid
+from mnv3lib.search.twist_trends import correlations, slopes
 
 WHOLE = 8_674_368
 
@@ -54,10 +56,45 @@ def test_a_cell_survives_json():
 
 
 def test_rank_correlations_by_hand():
-    twists = [Twist(r, w, 1) for r, w in ((0.5, 1.5), (0.7, 1.2), (1, 1))]
-    found = record_twists.correlations(twists, [[0.1, 0.3], [0.2, 0.2], [0.3, 0.1]])
-    assert found["resolution"] == [1.0, -1.0]
-    assert found["width"] == [-1.0, 1.0]
+    axes = {"resolution": [16, 24, 32], "width": [1.5, 1.2, 1.0], "depth": [9, 9, 9]}
+    found = correlations(axes, [[0.1, 0.3], [0.2, 0.2], [0.3, 0.1]])
+    assert found == {"resolution": [1.0, -1.0], "width": [-1.0, 1.0]}
+
+
+def test_what_three_values_an_axis_can_show():
+    """The ranks 2, 5 and 8, three times each, against 1 to 9: at most 6 / sqrt(6 * 60 / 9)."""
+    axis = {"depth": [1, 1, 1, 2, 2, 2, 3, 3, 3]}
+    steps = [[value] for value in (1, 2, 3, 4, 5, 6, 7, 8, 9)]
+    assert correlations(axis, steps)["depth"] == [pytest.approx(18 / math.sqrt(360))]
+    steps[2], steps[3] = steps[3], steps[2]
+    assert correlations(axis, steps)["depth"] == [pytest.approx(17 / math.sqrt(360))]
+
+
+def test_slopes_by_hand():
+    """Two points a doubling of the image, half a point lost a doubling of the blocks."""
+    places = [(side, blocks) for side in (16, 32) for blocks in (10, 20)]
+    axes = {"resolution": [s for s, _ in places], "depth": [b for _, b in places]}
+    top1 = [[2 * math.log2(s) - 0.5 * math.log2(b), 7.0] for s, b in places]
+    found = slopes(axes, top1)
+    assert found["resolution"] == [pytest.approx(2), pytest.approx(0, abs=1e-12)]
+    assert found["depth"] == [pytest.approx(-0.5), pytest.approx(0, abs=1e-12)]
+    assert list(slopes({"resolution": [8, 16], "depth": [3, 3]}, [[1.0], [2.0]])) == ["resolution"]
+
+
+def test_axes_that_go_together_have_no_slopes():
+    with pytest.raises(ValueError, match="4 twists cannot tell resolution and depth apart"):
+        slopes({"resolution": [8, 8, 16, 16], "depth": [2, 2, 4, 4]}, [[0.1]] * 4)
+
+
+def test_fronts_are_those_of_the_seeds_and_go_by_budgets():
+    """The cheapest cell of a budget is on no front just because rounding made it cheap."""
+    grids = {share: list(twist_grid(share * WHOLE, (16, 32), (0.5, 1.0))) for share in (0.25, 0.5)}
+    (a, b, *others), large = grids[0.25], grids[0.5]
+    top1 = {cell: [0.1, 0.1] for cell in [*others, *large]}
+    top1 |= {a: [0.2, 0.3], b: [0.3, 0.2], large[0]: [0.4, 0.1]}
+    found = record_twists.fronts(grids, top1)
+    assert [t.twist for t in found] == [b.twist, large[0].twist, a.twist]
+    assert [t.macs for t in found] == [WHOLE // 4, WHOLE // 2, WHOLE // 4]
 
 
 @pytest.fixture
@@ -79,7 +116,7 @@ def seen(monkeypatch):
 def test_a_recording_and_again(seen, tmp_path):
     options = {
         "budgets": (0.5, 0.25),
-        "sides": (16, 24, 32),
+        "held_out_budget": 0.35,
         "seeds": 2,
         "executor": "in-process",
         "workers": 1,
@@ -87,11 +124,14 @@ def test_a_recording_and_again(seen, tmp_path):
     }
     run = record_twists.record(tmp_path / "twists.json", **options)
     assert read_run("twists", path=tmp_path / "twists.json").metrics == run.metrics
-    grid = run.metrics["grids"]["0.5"]
+    grid = run.metrics["grids"]["500"]
     assert len(grid["cells"]) == 9
     assert [len(cell["top1"]) for cell in grid["cells"]] == [2] * 9
     assert grid["spearman"]["depth"][0] > 0 > grid["spearman"]["width"][0]
+    assert grid["points_a_doubling"]["depth"][0] > 0 < grid["points_a_doubling"]["resolution"][1]
+    assert {round(t["macs"] / WHOLE, 4) for t in run.metrics["front"]} <= {0.25, 0.5}
     formulas = run.metrics["formulas"]
+    assert formulas["predicted"]["depth_sd"] > 0
     assert formulas["tiny"]["macs"] <= 0.35 * WHOLE
     assert len(formulas["tiny_over_giant"]) == 2
     # Shifts are an eighth of the side, and only the two last networks see the test images.

@@ -2,10 +2,10 @@
 
     python -m mnv3lib.search.record_twists --out data/runs/cifar10-twists.json
 
-Twists of a small EfficientNet that cost the same are trained at several budgets. How the accuracy
-goes along each axis is told by Spearman's rank correlation, seed by seed. Those that none beats
-make a tiny formula, whose network for a budget in between is trained beside the inverse giant
-formula's. Finished trainings stay in a folder, so an interrupted recording goes on.
+Twists of a small EfficientNet that cost the same are trained at two budgets. How the accuracy goes
+along each axis is told by :mod:`mnv3lib.search.twist_trends`, seed by seed. The best twists make a
+tiny formula, whose network for a budget in between is trained beside the inverse giant formula's.
+Finished trainings stay in a folder, so an interrupted recording goes on. Two cores take an hour.
 
 Images are resized down only: a larger side than their own would bring multiply-adds and no detail.
 """
@@ -16,8 +16,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-from scipy.stats import spearmanr
 
 from mnv3lib.executors import Executor, make_executor
 from mnv3lib.measure import count
@@ -30,33 +28,13 @@ from mnv3lib.search.search_folder import without_folders
 from mnv3lib.search.tiny_formula import TinyFormula, TrainedTwist, frontier
 from mnv3lib.search.twist_costs import macs_of, matched_giant
 from mnv3lib.search.twist_grid import SMALL_BASE, TwistCell, twist_grid
+from mnv3lib.search.twist_trends import correlations, slopes
 from mnv3lib.train.recipe import Recipe
 from mnv3lib.train.recipe_files import load_recipe
 
-__all__ = ["correlations", "main", "record", "train_cells"]
+__all__ = ["fronts", "main", "record", "train_cells"]
 
 _MODULE = "mnv3lib.search.record_twists"
-_AXES = ("resolution", "width", "depth")
-
-
-def correlations(
-    twists: Sequence[Twist], top1: Sequence[Sequence[float]]
-) -> dict[str, list[float]]:
-    """Spearman's rank correlation of accuracy with each axis.
-
-    Args:
-        twists: Twists of one cost.
-        top1: Accuracies, for each twist one a seed.
-
-    Returns:
-        For each axis along which the twists differ, one number a seed.
-    """
-    values = {axis: [getattr(twist, axis) for twist in twists] for axis in _AXES}
-    return {
-        axis: [float(spearmanr(along, column).statistic) for column in zip(*top1, strict=True)]
-        for axis, along in values.items()
-        if len(set(along)) > 1
-    }
 
 
 def train_cells(
@@ -104,8 +82,8 @@ def record(
     out: Path,
     *,
     recipe: str = "cifar10/twists",
-    budgets: Sequence[float] = (0.5, 0.25, 0.125),
-    held_out_budget: float = 0.35,
+    budgets: Sequence[float] = (0.25, 0.125),
+    held_out_budget: float = 0.18,
     sides: Sequence[int] = (16, 24, 32),
     depths: Sequence[float] = (0.5, 1.0, 1.5),
     seeds: int = 3,
@@ -119,7 +97,7 @@ def record(
     Args:
         out: The run's file; its stem is the run's name.
         recipe: How all are trained.
-        budgets: Multiply-adds of the grids, over the base's.
+        budgets: Multiply-adds of the grids, over the base's, to the thousandth.
         held_out_budget: The same for the comparison of the two formulas.
         sides: Sides of the images in pixels.
         depths: Factors of the blocks.
@@ -143,12 +121,12 @@ def record(
     started, start = datetime.now(UTC), time.perf_counter()
     trained_by, whole = load_recipe(recipe), macs_of(Twist(), SMALL_BASE)
     common = {"seeds": seeds, "executor": make_executor(executor, workers), "root": root or None}
-    grids = {f"{share:g}": list(twist_grid(share * whole, sides, depths)) for share in budgets}
+    grids = {share: list(twist_grid(share * whole, sides, depths)) for share in budgets}
     cells = [cell for grid in grids.values() for cell in grid]
-    top1 = dict(
-        zip(cells, train_cells(trained_by, cells, Path(work, "grid"), **common), strict=True)
-    )
-    final = _compare(trained_by, top1, held_out_budget * whole, Path(work, "final"), common)
+    trained = train_cells(trained_by, cells, Path(work, "grid"), **common)
+    top1 = dict(zip(cells, trained, strict=True))
+    best = fronts(grids, top1)
+    final = _compare(trained_by, best, held_out_budget, Path(work, "final"), common)
     words = {"budgets": budgets, "sides": sides, "depths": depths}
     listed = " ".join(f"--{name} {' '.join(map(str, values))}" for name, values in words.items())
     return write_run(
@@ -163,7 +141,11 @@ def record(
         seeds=list(range(seeds)),
         metrics={
             "base_macs": whole,
-            "grids": {name: _grid_metrics(grid, top1) for name, grid in grids.items()},
+            "grids": {
+                f"{1000 * share:g}": _grid_metrics(grid, [top1[cell] for cell in grid])
+                for share, grid in grids.items()
+            },
+            "front": [{**vars(t.twist), "macs": t.macs, "top1": t.accuracy} for t in best],
             "formulas": final,
         },
         started=started,
@@ -172,42 +154,65 @@ def record(
     )
 
 
-def _grid_metrics(grid: Sequence[TwistCell], top1: Mapping[TwistCell, list[float]]) -> dict:
-    values = [top1[cell] for cell in grid]
+def fronts(
+    grids: Mapping[float, Sequence[TwistCell]], top1: Mapping[TwistCell, Sequence[float]]
+) -> list[TrainedTwist]:
+    """The twists that no other beats, for each seed by itself.
+
+    All cells of a grid count as costing its budget: else the one that rounding makes cheapest
+    would always be on the front.
+
+    Args:
+        grids: Cells by budget, over the base's multiply-adds.
+        top1: Accuracies, for each cell one a seed.
+
+    Returns:
+        The fronts one after the other; a twist that leads for two seeds is there twice.
+    """
+    whole = macs_of(Twist(), SMALL_BASE)
+    costs = {cell: round(share * whole) for share, grid in grids.items() for cell in grid}
+    by_seed = zip(*(top1[cell] for cell in costs), strict=True)
+    trained = (
+        [TrainedTwist(cell.twist, costs[cell], x) for cell, x in zip(costs, values, strict=True)]
+        for values in by_seed
+    )
+    return [twist for of_seed in trained for twist in frontier(of_seed)]
+
+
+def _grid_metrics(grid: Sequence[TwistCell], top1: Sequence[list[float]]) -> dict[str, Any]:
+    sizes = {
+        "resolution": [cell.spec.resolution for cell in grid],
+        "depth": [sum(cell.spec.stages) for cell in grid],
+    }
+    points = [[100 * value for value in values] for values in top1]
     return {
-        "cells": [_describe_cell(cell, top1[cell]) for cell in grid],
-        "spearman": correlations([cell.twist for cell in grid], values),
+        "cells": [_describe_cell(cell, values) for cell, values in zip(grid, top1, strict=True)],
+        "spearman": correlations({**sizes, "width": [cell.twist.width for cell in grid]}, top1),
+        "points_a_doubling": slopes(sizes, points),
     }
 
 
 def _compare(
     recipe: Recipe,
-    top1: Mapping[TwistCell, list[float]],
-    budget: float,
+    front: Sequence[TrainedTwist],
+    share: float,
     folder: Path,
     common: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The tiny formula of the trained twists beside the inverse giant formula, on test images."""
-    means = [
-        TrainedTwist(cell.twist, cell.macs, sum(values) / len(values))
-        for cell, values in top1.items()
-    ]
-    best, whole = frontier(means), macs_of(Twist(), SMALL_BASE)
-    formula = TinyFormula([t.twist for t in best], [t.macs / whole for t in best], noise=1e-2)
+    """The tiny formula of a front beside the inverse giant formula, on test images."""
+    whole = macs_of(Twist(), SMALL_BASE)
+    formula = TinyFormula([t.twist for t in front], [t.macs / whole for t in front], noise=1e-2)
     twists = {
-        "tiny": formula.twist(budget, SMALL_BASE),
-        "giant": matched_giant(budget, SMALL_BASE),
+        "tiny": formula.twist(share * whole, SMALL_BASE),
+        "giant": matched_giant(share * whole, SMALL_BASE),
     }
     cells = [TwistCell.of(twist) for twist in twists.values()]
     data = recipe.data.model_copy(update={"held_out": None})
-    found = train_cells(recipe.model_copy(update={"data": data}), cells, folder, **common)
-    tiny, giant = found
+    tiny, giant = train_cells(recipe.model_copy(update={"data": data}), cells, folder, **common)
     return {
-        "front": [{**vars(t.twist), "macs": t.macs, "top1": t.accuracy} for t in best],
-        **{
-            name: _describe_cell(cell, values)
-            for name, cell, values in zip(twists, cells, found, strict=True)
-        },
+        "predicted": vars(formula.predict(share)),
+        "tiny": _describe_cell(cells[0], tiny),
+        "giant": _describe_cell(cells[1], giant),
         "tiny_over_giant": [100 * (a - b) for a, b in zip(tiny, giant, strict=True)],
     }
 
