@@ -26,6 +26,7 @@ PAPERS = [
     *("bias_loss", "efficientnet", "mnasnet", "mobilenetv1", "mobilenetv2"),
     *("mobilenetv3", "netadapt", "squeeze_excite", "swish"),
     "efficientvit",
+    "tinynet",
 ]
 
 
@@ -81,6 +82,9 @@ def test_all_computed_claims_have_a_number(judgements):
         ("efficientvit/m5-over-large-gpu-rows", 100 * 10_621 / 7_560 - 100, "differs"),
         ("efficientvit/m5-over-large-accuracy", 77.1 - 75.2, "reproduced"),
         ("efficientvit/m2-over-mobilevit-accuracy", 70.8 - 69.0, "reproduced"),
+        ("tinynet/flops-inverse-giant-4", 41.631168, "differs"),
+        ("tinynet/depth-b", 1, "differs"),
+        ("tinynet/resolution-e", 106, "reproduced"),
     ],
 )
 def test_known_results(judgements, key, ours, verdict):

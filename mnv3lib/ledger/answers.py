@@ -23,8 +23,10 @@ from mnv3lib.ops import ConvNormAct, DepthwiseSeparable, SqueezeExcite
 
 __all__ = [
     "blocks",
+    "blocks_ratio",
     "blocks_with_squeeze_excite",
     "dense_share",
+    "image_side",
     "layer_macs",
     "layer_params",
     "layers_of_kind",
@@ -141,6 +143,16 @@ def layers_of_kind(model: str, kind: str) -> int:
             that another one is derived from counts that one, too.
     """
     return sum(isinstance(row, ROW_KINDS[kind]) for row in network_spec(model).rows)
+
+
+def blocks_ratio(model: str, base: str) -> float:
+    """Inverted residuals of one network as a multiple of another's."""
+    return blocks(model) / blocks(base)
+
+
+def image_side(model: str) -> int:
+    """Side in pixels of the images that a network is made for."""
+    return network_spec(model).resolution or 224
 
 
 def blocks_with_squeeze_excite(model: str) -> int:

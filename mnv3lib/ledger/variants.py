@@ -14,7 +14,9 @@ import torch
 from mnv3lib.models import Network, NetworkSpec, ladder, model_spec
 from mnv3lib.models.mobilenet_v3 import place_hard_swish
 from mnv3lib.models.rows import BneckRow, ConvRow, SeparableRow
+from mnv3lib.models.tinynet import twisted
 from mnv3lib.ops import HardSwish
+from mnv3lib.search.twist_costs import giant_twist
 
 __all__ = ["VARIANTS", "build", "network_spec"]
 
@@ -98,6 +100,11 @@ def _halved_last_blocks() -> NetworkSpec:
     return replace(spec, rows=tuple(rows), stages=())
 
 
+def _compound_scaled(phi: float) -> NetworkSpec:
+    """EfficientNet-B0 by its own scaling formula, rounded as TinyNets are (TinyNet's baseline)."""
+    return twisted(giant_twist(phi), family="efficientnet_b0")
+
+
 VARIANTS: dict[str, Callable[[], NetworkSpec]] = {
     "mobilenet_v1_full_convolutions": _full_convolutions,
     "mobilenet_v1_shallow": _shallow,
@@ -116,6 +123,7 @@ VARIANTS: dict[str, Callable[[], NetworkSpec]] = {
     "mobilenet_v2_last_scaled": partial(_last_convolution_scaled, "mobilenet_v2"),
     "mnasnet_a1_last_scaled": partial(_last_convolution_scaled, "mnasnet_a1"),
     "mobilenet_v2_rf2": _halved_last_blocks,
+    "efficientnet_b0_phi_minus_4": partial(_compound_scaled, -4),
 }
 
 
