@@ -1,9 +1,12 @@
 """The recording that times twists beside each other."""
 
+from dataclasses import replace
+
 import pytest
 
 from mnv3lib.ledger import record_twist_latency
 from mnv3lib.ledger.record_twist_latency import TwistGroup, cells, halves, published, record
+from mnv3lib.models import model_spec
 from mnv3lib.models.tinynet import TWISTS
 from mnv3lib.runs import read_run
 from mnv3lib.search.row_costs import macs_at
@@ -33,14 +36,14 @@ def test_cells_cost_the_same():
     group = cells()
     costs = [macs(group, name) for name in group.cases]
     assert max(costs) / min(costs) < 1.11
-    assert "side_24_blocks_16" in group.cases
+    assert "side_168_blocks_16" in group.cases
 
 
 def test_a_small_recording(tmp_path, monkeypatch):
     monkeypatch.setenv("MNV3_CACHE", str(tmp_path / "cache"))
-    whole = cells()
-    pair = ("side_16_blocks_10", "side_24_blocks_16")
-    small = TwistGroup({name: whole.cases[name] for name in pair}, {"ratio": pair})
+    spec = model_spec("mobilenet_v3_small", width_mult=0.35)
+    pair = ("a", "b")
+    small = TwistGroup(dict.fromkeys(pair, replace(spec, resolution=32)), {"ratio": pair})
     out = tmp_path / "twist-latency-eager.json"
     run = record(out, rounds=3, groups={"cells": lambda: small})
     assert read_run(out.stem, path=out).metrics == run.metrics

@@ -5,8 +5,8 @@
 A twist is chosen by multiply-adds, and a phone waits for milliseconds. Three groups, each timed in
 the same interleaved rounds: the published TinyNets beside EfficientNet-B0, MobileNetV3 and inverse
 giants (arXiv 2010.14819 and the authors' MindSpore code time B0, A, B^-4 and E on a phone); five
-ways to halve B0; and the cells of the smaller grid of :mod:`mnv3lib.search.record_twists`. Let
-nothing else run on the machine meanwhile. Shown in the chapter on TinyNet.
+ways to halve B0; and a grid of B0's twists at an eighth of its cost. Let nothing else run on the
+machine meanwhile. Shown in the chapter on TinyNet.
 """
 
 import sys
@@ -24,10 +24,10 @@ from mnv3lib.ledger.paired_ratios import (
     record_groups_from_command_line,
 )
 from mnv3lib.models import Network, NetworkSpec, deploy, model_spec
-from mnv3lib.models.tinynet import TWISTS, Twist, twisted
+from mnv3lib.models.tinynet import B0, TWISTS, Twist, twisted
 from mnv3lib.runs import RecordedRun
 from mnv3lib.search.twist_costs import giant_twist, macs_of, matched_giant
-from mnv3lib.search.twist_grid import SMALL_BASE, twist_grid
+from mnv3lib.search.twist_grid import twist_grid
 
 __all__ = [
     "GROUPS",
@@ -89,16 +89,16 @@ def halves() -> TwistGroup:
 
 
 def cells(share: float = 0.125) -> TwistGroup:
-    """The cells of a grid of the small base, over the one in the middle.
+    """A grid of B0 as :mod:`mnv3lib.search.record_twists` has one of its base, over its middle.
 
     Args:
-        share: Multiply-adds of the grid, over the base's.
+        share: Multiply-adds of the grid, over B0's.
     """
-    grid = twist_grid(share * macs_of(Twist(), SMALL_BASE), (16, 24, 32), (0.5, 1.0, 1.5))
+    grid = twist_grid(share * macs_of(Twist()), (112, 168, 224), (0.5, 1.0, 1.5), B0)
     cases = {
         f"side_{cell.spec.resolution}_blocks_{sum(cell.spec.stages)}": cell.spec for cell in grid
     }
-    middle = "side_24_blocks_16"
+    middle = "side_168_blocks_16"
     return TwistGroup(cases, {f"{name}_over_middle": (name, middle) for name in cases})
 
 
