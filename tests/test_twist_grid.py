@@ -1,5 +1,6 @@
 """Twists of one cost, and the recording that trains them."""
 
+import inspect
 import json
 import math
 from types import SimpleNamespace
@@ -42,6 +43,15 @@ def test_the_cells_of_a_grid_cost_the_same():
     # What depth takes, width loses, and what larger images take as well.
     assert all(widths[i] > widths[i + 1] for i in (0, 1, 3, 4, 6, 7))
     assert all(widths[i] > widths[i + 3] for i in range(6))
+
+
+@pytest.mark.parametrize("share", [0.25, 0.125])
+def test_the_recorded_grids_are_full(share):
+    """Only then are the two axes independent, and the chapter's arithmetic of ranks holds."""
+    defaults = inspect.signature(record_twists.record).parameters
+    sides, depths = defaults["sides"].default, defaults["depths"].default
+    assert share in defaults["budgets"].default
+    assert len(list(twist_grid(share * WHOLE, sides, depths))) == len(sides) * len(depths) == 9
 
 
 def test_cells_that_miss_the_budget_are_left_out():
