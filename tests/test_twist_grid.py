@@ -127,6 +127,8 @@ def test_a_recording_and_again(seen, tmp_path):
     options = {
         "budgets": (0.5, 0.25),
         "held_out_budget": 0.35,
+        "sides": (16, 24, 32),
+        "depths": (0.5, 1.0, 1.5),
         "seeds": 2,
         "executor": "in-process",
         "workers": 1,
