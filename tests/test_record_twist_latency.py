@@ -29,7 +29,7 @@ def test_published_networks_stand_beside_giants_of_their_cost():
 
 def test_halves_cost_about_half():
     group = halves()
-    assert all(abs(macs(group, name) / 200e6 - 1) < 0.03 for name in group.cases if name != "b0")
+    assert all(abs(macs(group, name) / 200e6 - 1) < 0.04 for name in group.cases if name != "b0")
 
 
 def test_cells_cost_the_same():
