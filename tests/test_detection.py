@@ -205,8 +205,10 @@ def test_dry_run(name, tmp_path):
     assert trained.classes == ("person", "toothbrush")
 
 
-def test_there_are_two():
-    assert len([name for name in recipe_names() if name.startswith("coco/")]) == 2
+def test_full_scale_recipes_are_those_of_the_papers():
+    heads = [name.removeprefix("coco/ssdlite_") for name in recipe_names() if "coco/" in name]
+    mobiledets = [f"mobiledet_{device}" for device in ("cpu", "dsp", "edgetpu", "gpu")]
+    assert heads == [*mobiledets, "mobilenet_v3_large_tf", "mobilenet_v3_large_torchvision"]
 
 
 # --- mistakes ----------------------------------------------------------------------------------
