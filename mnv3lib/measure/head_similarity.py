@@ -118,8 +118,8 @@ def evenness(maps: Tensor) -> Tensor:
         maps: What the heads look at, (N, h, ...).
 
     Returns:
-        Cosines, (N, h): 1 for a head that looks everywhere alike; 1 / sqrt(T) for one that looks at
-        a single one of T places.
+        Cosines, (N, h). A head that looks everywhere alike has 1, one that looks at a single one of
+        T places 1 / sqrt(T).
 
     Example:
         >>> evenness(torch.tensor([[[0.25, 0.25, 0.25, 0.25], [0, 1, 0, 0]]]))
