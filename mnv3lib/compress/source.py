@@ -146,9 +146,8 @@ def load_source(
     if weights is not None:
         load_weights(network, weights)
         words = _named(weights)
-    data = Data(
-        name="imagenet", resolution=own_resolution(network)
-    )  # its mean and deviation are the defaults
+    # ImageNet's mean and deviation are the defaults.
+    data = Data(name="imagenet", resolution=own_resolution(network))
     return Source(name, network, options, "classification", data, words)
 
 

@@ -16,6 +16,7 @@ from torch import nn
 
 from mnv3lib.ledger.variants import build, network_spec
 from mnv3lib.measure import Count, count
+from mnv3lib.measure.image_size import own_resolution
 from mnv3lib.measure.operators import ARITHMETIC, HANDLERS
 from mnv3lib.models.deploy import deploy
 from mnv3lib.models.rows import ROW_KINDS, BneckRow
@@ -152,7 +153,7 @@ def blocks_ratio(model: str, base: str) -> float:
 
 def image_side(model: str) -> int:
     """Side in pixels of the images that a network is made for."""
-    return network_spec(model).resolution or 224
+    return own_resolution(network_spec(model))
 
 
 def blocks_with_squeeze_excite(model: str) -> int:

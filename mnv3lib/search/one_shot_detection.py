@@ -172,8 +172,7 @@ class _Turns:
     def begin(self, loop: Loop, learning_rate: float) -> None:
         """Makes the controller and chooses the first path."""
         steps = loop.plan.steps * loop.recipe.train.epochs
-        rate = {"learning_rate": learning_rate}
-        self._searcher = TuNAS(self._space, loop.seed, steps=steps, **rate)
+        self._searcher = TuNAS(self._space, loop.seed, steps=steps, learning_rate=learning_rate)
         self._next_path(loop)
 
     def take(self, loop: Loop) -> None:

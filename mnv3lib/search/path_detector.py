@@ -73,10 +73,8 @@ def path_detector(
     Raises:
         ValueError: A block may choose its width, or the detector is of another table.
     """
-    if (
-        spec.backbone.rows[: -space.kept_bottom]
-        != (space.spec(largest_point(space)).rows[: -space.kept_bottom])
-    ):
+    wanted = space.spec(largest_point(space)).rows[: -space.kept_bottom]
+    if spec.backbone.rows[: -space.kept_bottom] != wanted:
         raise ValueError(f"the detector is not that of the largest point of {space.name}")
     detector = SSDLite(spec, generator=generator)
     for index, layer in enumerate(space.layers, start=space.kept_top):
