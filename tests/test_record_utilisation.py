@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mnv3lib.ledger import record_layer_latency, record_utilisation
-from mnv3lib.ledger.record_layer_latency import judge
+from mnv3lib.ledger.record_layer_latency import judge, level_groups
 from mnv3lib.ledger.record_utilisation import BLOCKS, blocks, convolutions
 from mnv3lib.search import sample_codes
 from mnv3lib.search.simulated_device import DEVICES, device_latency
@@ -67,14 +67,22 @@ def test_where_latency_is_multiply_adds_they_predict_it():
         judge(space, codes, latency, 900, 96)
 
 
+def test_a_slow_group_is_levelled():
+    """The second group ran at half speed, but for one reference that was disturbed."""
+    references = [[1.0, 2.0, 4.0], [2.0, 4.0, 40.0], [1.0, 2.0, 4.0]]
+    assert level_groups([[5.0], [10.0, 6.0], [7.0]], references) == [5.0, 5.0, 3.0, 7.0]
+
+
 @pytest.mark.usefixtures("_drafts_here")
 def test_latencies_of_layers_are_recorded(tmp_path, monkeypatch):
     monkeypatch.setattr(record_layer_latency, "_GROUP", 2)
+    monkeypatch.setattr(record_layer_latency, "_REFERENCES", 3)
     monkeypatch.setattr(record_layer_latency, "_SIMULATED", (20,))
     run = record_layer_latency.record(
         tmp_path / "l.json", space="ibn_small", networks=6, held_out=2, resolution=32, rounds=1
     )
     assert len(run.metrics["latency_ms"]) == len(run.metrics["codes"]) == 6
+    assert [len(group) for group in run.metrics["references_ms"]] == [3, 3, 3]
     assert set(run.metrics["models"]) == {"macs", "macs_by_kind", "layers"}
     assert set(run.metrics["simulated"]) == set(DEVICES)
     assert "R2 macs" in record_layer_latency._describe(run)

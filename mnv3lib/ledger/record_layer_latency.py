@@ -3,13 +3,16 @@
     python -m mnv3lib.ledger.record_layer_latency --out data/runs/layer-latency.json
 
 Networks are drawn from a space of layers and timed, side by side in interleaved rounds, group by
-group; the first of them teach the model, the others judge it. Beside it stand a line through
-multiply-adds, and a plane through multiply-adds by kind of convolution. The same is done on devices
-that are formulas, where nothing is noisy. A finished group is kept, so that an interrupted command
-goes on. Let nothing else run on the machine meanwhile. Shown in the chapter on MobileDets.
+group; the first of them teach the model, the others judge it. A machine is not equally fast in all
+minutes, so a few networks are timed in every group, and each group is scaled by how long they take.
+Beside the model stand a line through multiply-adds, and a plane through multiply-adds by kind of
+convolution; and the same on devices that are formulas, where nothing is noisy. A finished group is
+kept, so that an interrupted command goes on. Let nothing else run. Shown in the chapter on
+MobileDets.
 """
 
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,10 +35,11 @@ from mnv3lib.search.linear_latency import LinearLatency, determination
 from mnv3lib.search.simulated_device import DEVICES, device_latency, space_macs
 from mnv3lib.search.tdb_space import find_layer_space
 
-__all__ = ["judge", "main", "measure_group", "record"]
+__all__ = ["judge", "level_groups", "main", "measure_group", "record"]
 
 _MODULE = "mnv3lib.ledger.record_layer_latency"
-_GROUP = 50  # networks that are timed in the same rounds
+_GROUP = 250  # networks that are timed in the same rounds
+_REFERENCES = 10  # networks that are timed in all groups, the first that are drawn
 _SIMULATED = (100, 300, 1000)  # networks that teach the model of a simulated device
 _JUDGING = 1000  # networks that judge it
 
@@ -71,6 +75,25 @@ def measure_group(
 def _network(space: LayerSpace, point: tuple) -> nn.Module:
     generator = torch.Generator().manual_seed(0)
     return deploy(Network(space.spec(point), generator=generator))
+
+
+def level_groups(
+    groups: Sequence[Sequence[float]], references: Sequence[Sequence[float]]
+) -> list[float]:
+    """All times, in order, as if the machine had always been as fast as in the median group.
+
+    Args:
+        groups: Times, group by group.
+        references: Times of the same networks in each group.
+
+    Example:
+        >>> level_groups([[1.0, 2.0], [4.0], [3.0]], [[1.0], [2.0], [1.0]])
+        [1.0, 2.0, 2.0, 3.0]
+    """
+    table = np.array(references)
+    speeds = np.median(table / np.median(table, axis=0), axis=1)
+    pairs = zip(groups, speeds, strict=True)
+    return [round(float(time / speed), 5) for group, speed in pairs for time in group]
 
 
 def judge(
@@ -137,12 +160,12 @@ def record(
     out: Path,
     *,
     space: str = "tdb_small_widths",
-    networks: int = 1000,
-    held_out: int = 200,
+    networks: int = 3000,
+    held_out: int = 500,
     resolution: int = 96,
     runtime: str = "eager",
     threads: int = 1,
-    rounds: int = 15,
+    rounds: int = 30,
     seed: int = 0,
 ) -> RecordedRun:
     """Measures, fits, judges and writes the run.
@@ -159,8 +182,8 @@ def record(
         seed: Decides which networks are drawn.
 
     Returns:
-        The run: ``codes`` and ``latency_ms`` of all networks, ``models`` of :func:`judge`, and
-        ``simulated`` devices.
+        The run: ``codes`` and ``latency_ms`` of all networks, the times of those that were timed
+        in every group (``references_ms``), ``models`` of :func:`judge`, and ``simulated`` devices.
 
     Raises:
         ValueError: Unknown space or runtime, or a number out of range.
@@ -169,15 +192,20 @@ def record(
     found = find_layer_space(space)
     find_runtime(runtime)
     timing = {"runtime": runtime, "threads": threads, "rounds": rounds}
-    config = {"space": space, "networks": networks, "resolution": resolution, **timing}
+    sizes = {"networks": networks, "group": _GROUP, "resolution": resolution}
+    config = {"space": space, **sizes, **timing}
     draft = Draft(out.stem, {**config, "seed": seed})
     codes = sample_codes(found, networks, torch.Generator().manual_seed(seed))
-    groups = codes.split(_GROUP)
-    times: list[float] = []
-    for number, group in enumerate(tqdm(groups, "networks", disable=None)):
-        measure = partial(measure_group, found, group, resolution, **timing)
-        times += draft.part(f"group {number}", measure)
-    latency = torch.from_numpy(np.array(times))
+    times: list[list[float]] = []
+    references: list[list[float]] = []
+    for number, group in enumerate(tqdm(codes.split(_GROUP), "networks", disable=None)):
+        both = torch.cat([codes[:_REFERENCES], group])
+        measure = partial(measure_group, found, both, resolution, **timing)
+        measured = draft.part(f"group {number}", measure)
+        references.append(measured[:_REFERENCES])
+        times.append(measured[_REFERENCES:])
+    levelled = level_groups(times, references)
+    latency = torch.from_numpy(np.array(levelled))
     run = write_run(
         out.stem,
         command=f"python -m {_MODULE} --space {space} --networks {networks} --held_out {held_out} "
@@ -187,7 +215,8 @@ def record(
         seeds=[seed],
         metrics={
             "codes": codes.tolist(),
-            "latency_ms": times,
+            "latency_ms": levelled,
+            "references_ms": references,
             "models": judge(found, codes, latency, networks - held_out, resolution),
             "simulated": _simulated(found, resolution, seed),
         },
