@@ -4,7 +4,7 @@ The functions fill axes, in a figure of :func:`mnv3lib.plotting.show` as anywher
 annotations as well as predictions. Classes have the book's colours. Since six colours do not last
 for nineteen classes, names are written on what they name.
 
-Used in the chapters on detection and segmentation.
+Used in chapters 10 and 11.
 """
 
 from collections.abc import Sequence

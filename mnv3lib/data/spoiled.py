@@ -2,7 +2,7 @@
 
 Some of the images of a data set keep only four blobs of colour, so that nothing in them tells the
 class. A loss that claims to learn less from useless images must be better off with them than one
-that does not. Used in the chapter on bias loss and SkipblockNet.
+that does not. Used in chapter 14.
 """
 
 from collections.abc import Sequence

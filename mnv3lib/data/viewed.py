@@ -1,7 +1,7 @@
 """A data set whose images and targets are changed together before they become a batch.
 
 When an image is resized or cut, its boxes or its mask must move with it, so such a change is a
-function of both: a *joint view*. Used in the chapters on detection and segmentation.
+function of both: a *joint view*. Used in chapters 10 and 11.
 """
 
 from collections.abc import Callable, Sequence

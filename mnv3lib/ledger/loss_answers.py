@@ -1,7 +1,6 @@
 """Answers to claims about losses: values on a published curve, and the mean of weights.
 
-Named by claims as the functions of :mod:`mnv3lib.ledger.answers` are. Used by the chapter on bias
-loss and SkipblockNet.
+Named by claims as the functions of :mod:`mnv3lib.ledger.answers` are. Used by chapter 14.
 """
 
 from math import log

@@ -1,6 +1,6 @@
 """The row of a skip block, which reads an earlier row beside the one before it.
 
-Taught in the chapter on bias loss and SkipblockNet.
+Taught in chapter 14.
 """
 
 from dataclasses import dataclass, replace

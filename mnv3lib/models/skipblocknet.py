@@ -19,7 +19,7 @@ name                width hidden published           ours, batch norm as fvcore
 ``skipblocknet_l``  1.15  1280   7.1 M, 365 M        7.13 M, 365 M
 =================== ===== ====== =================== ============================
 
-Taught in the chapter on bias loss and SkipblockNet.
+Taught in chapter 14.
 """
 
 from dataclasses import replace

@@ -1,6 +1,6 @@
 """The skip block of SkipblockNet: what an early map saw, carried to a later one.
 
-Taught in the chapter on bias loss and SkipblockNet.
+Taught in chapter 14.
 """
 
 from collections.abc import Callable

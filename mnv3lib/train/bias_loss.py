@@ -17,7 +17,7 @@ smallest. And ``"global"`` divides what earlier batches left by the range of thi
 tiny; here no normalised variance exceeds :data:`LARGEST`.
 
 Source: Abrahamyan et al., "Bias Loss for Mobile Neural Networks", arXiv 2107.11170 (ICCV 2021), and
-the code published with it. Taught in the chapter on bias loss and SkipblockNet.
+the code published with it. Taught in chapter 14.
 """
 
 import math

@@ -1,6 +1,6 @@
 """A classifier that also shows its last feature map, to losses and metrics that look at it.
 
-Taught in the chapter on bias loss and SkipblockNet.
+Taught in chapter 14.
 """
 
 from typing import NamedTuple

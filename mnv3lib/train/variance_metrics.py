@@ -2,7 +2,7 @@
 
 Bias loss rests on the claim that images whose last map varies little are predicted unreliably. That
 can be measured on any network: rank the test images by the variance of their map, and see whether
-right predictions stand above wrong ones. Taught in the chapter on bias loss and SkipblockNet.
+right predictions stand above wrong ones. Taught in chapter 14.
 """
 
 import torch
