@@ -14,6 +14,7 @@ __all__ = ["arithmetic", "calculate", "false_equations", "values"]
 FORMULA = re.compile(r"\$\$(.+?)\$\$|\$([^$]+)\$", re.DOTALL)
 RELATION = re.compile(r"(&?=|\\approx|\\leq?\b|\\geq?\b|<|>)")
 ORDERS = {"<": operator.lt, ">": operator.gt, r"\le": operator.le, r"\ge": operator.ge}
+BARE = re.compile(r"\s*-?[\d.]+\s*")
 # Between formulas of one line, and between lines.
 APART = re.compile(r"\\\\|\\qquad|\\quad|\\text\{[^}]*\}|\\(?:begin|end)\{\w+\}|\s[.,;]\s")
 # In this order: what LaTeX writes, and what Python does.
@@ -89,8 +90,12 @@ def sides(text: str) -> list[list[str]]:
 
 
 def values(text: str) -> set[float]:
-    """What the sides of a text's formulas amount to, without their signs."""
-    numbers = [side(part) for chain in sides(text) for part in chain[::2]]
+    """What the sides of a text's formulas amount to, without their signs.
+
+    A formula that is nothing but a number amounts to nothing else, and is left out.
+    """
+    chains = [chain for chain in sides(text) if len(chain) > 1 or not BARE.fullmatch(chain[0])]
+    numbers = [side(part) for chain in chains for part in chain[::2]]
     return {abs(number) for number in numbers if number is not None}
 
 
