@@ -11,6 +11,7 @@ from formulas import calculate
 
 HEADING = re.compile(r"^#{2,} |^```\{exercise\}", re.MULTILINE)
 PRINTED = re.compile(r"(?<![\w.])(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?(?:e[+-]?\d+)?)")
+COMMAND = re.compile(r"^( *)%.*", re.MULTILINE)  # of the notebook, not of Python
 ALL_DECIMALS = 15
 
 
@@ -30,8 +31,8 @@ class Part:
 
 
 def literals(code: str) -> set[float]:
-    """The numbers that code writes, and those that its arithmetic makes of them alone."""
-    found = map(calculate, ast.walk(ast.parse(code)))
+    """The numbers that Python writes, and those that its arithmetic makes of them alone."""
+    found = map(calculate, ast.walk(ast.parse(COMMAND.sub(r"\1pass", code))))
     return {abs(number) for number in found if number is not None}
 
 
