@@ -20,6 +20,7 @@ from mnv3lib.ops.decomposition import (
     tucker_decomposition,
     tucker_kernel,
 )
+from mnv3lib.ops.depthwise_conv import DepthwiseConv2d
 from mnv3lib.ops.drop_path import DropPath, add_drop_path
 from mnv3lib.ops.fused import FusedInvertedResidual
 from mnv3lib.ops.norm_linear import NormLinear
@@ -34,6 +35,7 @@ from mnv3lib.ops.windows import from_windows, to_windows
 __all__ = [
     "CascadedGroupAttention",
     "ConvNormAct",
+    "DepthwiseConv2d",
     "DepthwiseSeparable",
     "DropPath",
     "Feed",

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from mnv3lib.ops.activations import activation
+from mnv3lib.ops.depthwise_conv import DepthwiseConv2d
 
 __all__ = ["ConvNormAct", "Padding", "SamePadConv2d", "same_padding"]
 
@@ -57,7 +58,8 @@ def _conv(in_channels: int, out_channels: int, padding: Padding, **options: int)
     reach = options["dilation"] * (options["kernel_size"] - 1)
     if padding == "symmetric" or (padding == "same" and options["stride"] == 1):
         # At stride 1 the two rules agree for odd kernels, and padding inside the call is faster.
-        return nn.Conv2d(in_channels, out_channels, padding=reach // 2, bias=False, **options)
+        conv = DepthwiseConv2d if options["groups"] == in_channels else nn.Conv2d
+        return conv(in_channels, out_channels, padding=reach // 2, bias=False, **options)
     if padding == "same":
         return SamePadConv2d(in_channels, out_channels, bias=False, **options)
     raise ValueError(f"unknown padding {padding!r}; choose 'symmetric' or 'same'")
