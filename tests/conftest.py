@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from browsing import browser, contexts, root, server  # noqa: F401 (fixtures of the built book)
+from html_checks import leads_on, pages
+
 # Before anything imports torch or matplotlib: test workers share the cores, and no window opens.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "agg")
@@ -30,6 +33,19 @@ def pytest_addoption(parser):
         default=REPOSITORY / "_build" / "html",
         help="the built book that tests marked 'book' read (default: _build/html)",
     )
+
+
+def pytest_generate_tests(metafunc):
+    """One test a page; a single one that explains itself when there is no book.
+
+    Who opens a page in a ``view`` is spared the ones that only lead on.
+    """
+    if "page_name" in metafunc.fixturenames:
+        root = metafunc.config.getoption("book_html")
+        names = pages(root)
+        if "view" in metafunc.fixturenames:
+            names = [name for name in names if not leads_on(root, name)]
+        metafunc.parametrize("page_name", names or ["(no page)"])
 
 
 @pytest.fixture(scope="session")
