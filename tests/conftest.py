@@ -1,5 +1,6 @@
 """What all tests share: settings, the repository's root, the place of the built book."""
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -52,3 +53,16 @@ def pytest_generate_tests(metafunc):
 def repository():
     """The root folder of the repository."""
     return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def load(repository):
+    """Import a script of the book's folder by its path."""
+
+    def from_path(path):
+        spec = importlib.util.spec_from_file_location(path.replace("/", "_"), repository / path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return lambda path: from_path(f"book/{path}.py")

@@ -1,6 +1,5 @@
 """What pages call (glue, table) and what is done with it: rendering, mathematics, storing."""
 
-import importlib.util
 import json
 import pkgutil
 import sys
@@ -20,19 +19,6 @@ from mnv3lib.train.plan import Plan
 from mnv3lib.train.recipe import Recipe
 
 ALT = "The line rises from zero to one."
-
-
-@pytest.fixture(scope="session")
-def load(repository):
-    """Import a script of the book's folder by its path."""
-
-    def from_path(path):
-        spec = importlib.util.spec_from_file_location(path.replace("/", "_"), repository / path)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
-
-    return lambda path: from_path(f"book/{path}.py")
 
 
 @pytest.fixture
@@ -297,11 +283,24 @@ def test_names_resolve_or_are_reported(load, target, resolved):
     assert resolve(SimpleNamespace(builder=None), env, node, "text") == resolved
 
 
-def test_a_mark_becomes_a_section_for_each_public_module(load):
+def test_a_mark_becomes_a_section_for_each_public_module(load, tmp_path):
     source = ["# Bricks\n\n<!-- modules of mnv3lib.ops -->\n"]
-    load("_ext/public_names").list_modules(None, "api", source)
+    load("_ext/public_names").list_modules(SimpleNamespace(srcdir=tmp_path), "api", source)
     assert ".. automodule:: mnv3lib.ops.channels\n   :members:" in source[0]
     assert "<!--" not in source[0]
+
+
+def test_a_second_page_takes_modules_of_a_room_by_patterns(load, tmp_path):
+    public_names, app = load("_ext/public_names"), SimpleNamespace(srcdir=tmp_path)
+    (tmp_path / "book" / "api").mkdir(parents=True)
+    pages = [["<!-- modules of mnv3lib.ops -->\n"], ["<!-- modules of mnv3lib.ops: ch* conv -->\n"]]
+    (tmp_path / "book" / "api" / "second.md").write_text(pages[1][0])
+    for page in pages:
+        public_names.list_modules(app, "api", page)
+    first, second = (page[0].split(".. automodule:: mnv3lib.ops.")[1:] for page in pages)
+    names = [part.split()[0] for part in first + second]
+    assert [part.split()[0] for part in second if part.startswith("channels")] == ["channels"]
+    assert sorted(names) == sorted(public_names.public_modules("mnv3lib.ops"))
 
 
 def test_recipes_are_shown_without_their_constraints(load):

@@ -1,15 +1,20 @@
 """Sphinx extension of the book: the API pages list every module, and names lead where they should.
 
 A page with the line ``<!-- modules of mnv3lib.ops -->`` gets a section for each public module of
-that room, so that a new module needs no new page. A name that a room exports links to the module
+that room, so that a new module needs no new page. Where a room is too large for one page, another
+page takes some of its modules by patterns, ``<!-- modules of mnv3lib.search: twist_* tuning -->``,
+and leaves the rest to the page whose line has none. A name that a room exports links to the module
 that documents it. A name of Python or of another library is plain text, since their pages are on
 the network; a name that does not exist anywhere stays a warning, and the strict build stops.
 """
 
 import pkgutil
 import re
+from collections.abc import Iterator
+from fnmatch import fnmatch
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
@@ -17,7 +22,8 @@ from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
-MARK = re.compile(r"^<!-- modules of (mnv3lib[.\w]*) -->$", re.MULTILINE)
+MARK = re.compile(r"^<!-- modules of (mnv3lib[.\w]*)(?:: ([\w* ]+))? -->$", re.MULTILINE)
+API = "book/api"
 SECTION = """\
 ## `{name}`
 
@@ -38,11 +44,26 @@ def public_modules(room: str) -> list[str]:
     return names
 
 
+def taken(folder: Path, room: str) -> Iterator[str]:
+    """Patterns of the modules of a room that pages of a folder take by name."""
+    for page in sorted(folder.glob("*.md")):
+        for mark in MARK.finditer(page.read_text(encoding="utf-8")):
+            if mark[1] == room:
+                yield from (mark[2] or "").split()
+
+
 def list_modules(app: Sphinx, docname: str, source: list[str]) -> None:
     """Put a section for each module where the page has the mark of its room."""
 
     def sections(mark: re.Match[str]) -> str:
-        return "\n".join(SECTION.format(room=mark[1], name=m) for m in public_modules(mark[1]))
+        room, own = mark[1], (mark[2] or "").split()
+        patterns = own or list(taken(Path(app.srcdir) / API, room))
+        names = [
+            name
+            for name in public_modules(room)
+            if any(fnmatch(name, pattern) for pattern in patterns) == bool(own)
+        ]
+        return "\n".join(SECTION.format(room=room, name=name) for name in names)
 
     source[0] = MARK.sub(sections, source[0])
 
