@@ -1,4 +1,4 @@
-# The only names to remember: book, test, lint, links, notebooks, clean. `make` alone explains them.
+# The only names to remember: book, test, lint, links, pdf, notebooks, clean. `make` alone explains them.
 # The first target that needs it makes .venv; it is made again only when pyproject.toml,
 # constraints.txt or the place of this folder changes.
 
@@ -7,6 +7,7 @@ JOBS ?= 2
 
 RUN := .venv/bin/python -m
 HTML := _build/html
+PDF := _build/pdf/mobilenetv3-rebuilt.pdf
 STATE := $(shell { cat pyproject.toml constraints.txt; pwd; } | cksum | cut -d ' ' -f 1)
 READY := .venv/.ready-$(STATE)
 
@@ -17,13 +18,14 @@ export JUPYTER_PREFER_ENV_PATH := 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint links notebooks clean unit nbval browser
+.PHONY: help book test lint links pdf notebooks clean unit nbval browser
 
 help:
 	@echo "make book       execute every notebook and build the book into $(HTML)"
 	@echo "make test       everything below, in this order: $(STEPS)"
 	@echo "make lint       ruff: style and format of code and notebooks"
 	@echo "make links      build the book, then check its links, anchors and images (web addresses are not fetched)"
+	@echo "make pdf        build the book, then print it with Chromium into $(PDF)"
 	@echo "make notebooks  execute the notebooks and store their text outputs, for authors"
 	@echo "make clean      remove what building and testing left behind (not .venv)"
 	@echo
@@ -71,6 +73,9 @@ browser: $(READY)
 
 links: book
 	$(RUN) pytest -m book -k links tests/test_built_book.py
+
+pdf: book
+	.venv/bin/python book/print_book.py $(HTML) $(PDF)
 
 notebooks: $(READY)
 	.venv/bin/python book/execute.py
