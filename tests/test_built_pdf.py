@@ -6,6 +6,7 @@ import re
 import pytest
 from pypdf import PdfReader
 
+from html_checks import read
 from mnv3lib.plotting import PALETTE
 
 pytestmark = pytest.mark.book
@@ -46,10 +47,13 @@ def rgb(colour):
     return tuple(bytes.fromhex(colour[1:]))
 
 
-def test_text_solution_and_figure(printed):
+def test_text_solution_and_figure(printed, root):
     _, pdf = printed
     text = text_of(pdf)
     assert "Solution to Exercise" in text
+    for folded in read(root / PAGE).soup.select("div.solution pre, details pre"):
+        first, *_ = folded.get_text().strip().splitlines()
+        assert " ".join(first.split()) in text
     assert "Where the numbers of this page come from" in text
     colours = colours_of(pdf)
     assert rgb(PALETTE["light"][0]) in colours
