@@ -3,13 +3,15 @@
 MyST-NB asks the entry points of the group ``myst_nb.mime_renderers`` before its own renderers.
 :class:`BookRenderer` answers for two kinds of output and leaves every other one alone:
 
-* a figure of :mod:`mnv3lib.plotting` becomes two images, one for each theme;
+* a figure of :mod:`mnv3lib.plotting` becomes two images, one for each theme, with what its points
+  say beside them as data for the page's script (:mod:`mnv3lib.hover`);
 * a table of :mod:`mnv3lib.book` with a caption becomes a numbered table.
 
 Only the book's build imports this module; it needs the extra ``book``.
 """
 
 import hashlib
+import json
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -56,7 +58,16 @@ def _twin_images(renderer: NbElementRenderer, twin: dict[str, Any]) -> list[node
         image = nodes.image(uri=uri, alt=twin["alt"], width=f"{twin['width']}px")
         image["classes"] += ["twin-figure", f"only-{theme}"]
         pair.append(image)
+    if twin["points"]:
+        pair.append(_point_data(twin["points"]))
     return [pair]
+
+
+def _point_data(points: Sequence[Sequence[float | str]]) -> nodes.raw:
+    # The class tells the book's extension that the page needs the script.
+    data = json.dumps(points, ensure_ascii=False).replace("<", "\\u003c")
+    html = f'<script type="application/json" class="twin-points">{data}</script>'
+    return nodes.raw("", html, format="html", classes=["twin-points"])
 
 
 def _captioned_table(

@@ -18,7 +18,7 @@ from matplotlib.patheffects import withStroke
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
-from mnv3lib.plotting import PALETTE
+from mnv3lib.plot_style import PALETTE
 
 __all__ = ["LEGEND_COLUMNS", "class_colour", "draw_boxes", "draw_image", "draw_label_map"]
 

@@ -7,8 +7,8 @@ styles and emits one output that carries
 * one PNG for JupyterLab, VS Code and Colab,
 * the text ``Figure: <alt text>``, the only part that is stored and compared.
 
-Colours keep a contrast of 3:1 to the page and stay apart under the common colour vision
-deficiencies; markers and line styles differ as well, so that no curve is told by colour alone.
+The styles are those of :mod:`mnv3lib.plot_style`; points that tell what they are, when the pointer
+is near, are those of :mod:`mnv3lib.hover`.
 
 Explained on the book's style page.
 """
@@ -21,82 +21,20 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-__all__ = ["PALETTE", "TwinFigure", "bars", "label_points", "set_style", "show", "style", "twin"]
+from mnv3lib.hover import HoverPoint, hover_points
+from mnv3lib.plot_style import PALETTE, style
 
-PALETTE: dict[str, tuple[str, ...]] = {
-    "light": ("#1B81C9", "#DD6516", "#0E6141", "#AF4D88", "#745E03", "#50565E"),
-    "dark": ("#57A9E4", "#F58C4E", "#5CE9BA", "#C77DA5", "#E3C53B", "#B8C0CA"),
-}
-_MARKERS = ("o", "s", "^", "D", "v", "P")
-_LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))
-_INK = {"light": ("#1F2328", "#D5DAE0"), "dark": ("#E2E6EB", "#414A55")}  # text, grid
+__all__ = ["TwinFigure", "bars", "label_points", "show", "twin"]
+
 _PX_PER_INCH = 96  # one CSS inch; the width a picture takes on a wide page
 _PNG_DPI = 144
 _MARKS_PER_CURVE = 8
 _MIN_ALT_WORDS = 5
 
 Drawing = Callable[[Any], object]
-
-
-def style(theme: str = "light") -> dict[str, Any]:
-    """Return the matplotlib settings of one theme.
-
-    Args:
-        theme: ``"light"`` or ``"dark"``.
-
-    Returns:
-        Settings for ``matplotlib.rcParams`` or ``matplotlib.rc_context``.
-
-    Raises:
-        ValueError: The theme is neither of the two.
-    """
-    if theme not in PALETTE:
-        raise ValueError(f"unknown theme {theme!r}: expected one of {', '.join(PALETTE)}")
-    ink, grid = _INK[theme]
-    cycle = cycler(color=PALETTE[theme]) + cycler(marker=_MARKERS) + cycler(linestyle=_LINES)
-    ink_keys = ("text.color", "axes.labelcolor", "axes.titlecolor", "xtick.color", "ytick.color")
-    return {
-        **dict.fromkeys(ink_keys, ink),
-        "axes.edgecolor": ink,
-        "axes.facecolor": "none",
-        "axes.grid": True,
-        "axes.axisbelow": True,
-        "axes.prop_cycle": cycle,
-        "axes.spines.right": False,
-        "axes.spines.top": False,
-        "axes.titlesize": 12,
-        "figure.facecolor": "none",
-        "font.size": 12,
-        "grid.color": grid,
-        "grid.linewidth": 0.8,
-        "legend.frameon": False,
-        "legend.fontsize": 11,
-        "lines.linewidth": 2.0,
-        "lines.markersize": 6.5,
-        "savefig.facecolor": "none",
-        "svg.fonttype": "path",
-        "svg.hashsalt": "mnv3lib",
-        "xtick.labelsize": 11,
-        "ytick.labelsize": 11,
-    }
-
-
-def set_style(theme: str = "light") -> None:
-    """Apply a theme to every later matplotlib figure of this process.
-
-    Figures made by :func:`show` need no such call.
-
-    Args:
-        theme: ``"light"`` or ``"dark"``.
-
-    Raises:
-        ValueError: The theme is neither of the two.
-    """
-    plt.rcParams.update(style(theme))
 
 
 @dataclass(frozen=True)
@@ -109,6 +47,7 @@ class TwinFigure:
         dark: SVG text for dark pages.
         png: Picture for viewers outside of the book, on an opaque background.
         width_px: Width on a wide page, in CSS pixels.
+        points: What the points say that :func:`mnv3lib.hover.hover_texts` has named.
     """
 
     alt: str
@@ -116,6 +55,7 @@ class TwinFigure:
     dark: str
     png: bytes
     width_px: int
+    points: tuple[HoverPoint, ...] = ()
 
     def __repr__(self) -> str:
         return f"Figure: {self.alt}"
@@ -123,6 +63,7 @@ class TwinFigure:
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, Any]]:
         data = {"text/plain": repr(self), "image/png": base64.b64encode(self.png).decode()}
         twins = {"alt": self.alt, "light": self.light, "dark": self.dark, "width": self.width_px}
+        twins["points"] = self.points
         return data, {"twin_figure": twins, "image/png": {"width": self.width_px}}
 
 
@@ -157,9 +98,9 @@ def twin(
     alt = _checked_alt(alt)
     grid = {"nrows": nrows, "ncols": ncols, "sharex": sharex, "sharey": sharey}
     width_px = round(size[0] * _PX_PER_INCH)
-    svgs = [_render(draw, theme, size, grid, "svg").decode() for theme in PALETTE]
-    png = _render(draw, "light", size, grid, "png", facecolor="white", dpi=_PNG_DPI)
-    return TwinFigure(alt, *svgs, png=png, width_px=width_px)
+    (light, points), (dark, _) = (_render(draw, theme, size, grid, "svg") for theme in PALETTE)
+    png, _ = _render(draw, "light", size, grid, "png", facecolor="white", dpi=_PNG_DPI)
+    return TwinFigure(alt, light.decode(), dark.decode(), png, width_px, points)
 
 
 def show(draw: Drawing, *, alt: str, **options: Any) -> None:
@@ -223,7 +164,8 @@ def _render(
     grid: dict[str, Any],
     kind: str,
     **save: Any,
-) -> bytes:
+) -> tuple[bytes, tuple[HoverPoint, ...]]:
+    """The picture, and what its points say where; places are known once it is drawn."""
     with plt.rc_context(style(theme)):
         figure, axes = plt.subplots(figsize=size, layout="constrained", **grid)
         try:
@@ -232,9 +174,10 @@ def _render(
             buffer = io.BytesIO()
             stamp = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
             figure.savefig(buffer, format=kind, metadata=stamp, **save)
+            points = hover_points(figure)
         finally:
             plt.close(figure)
-    return buffer.getvalue()
+    return buffer.getvalue(), points
 
 
 def _thin_markers(figure: Figure) -> None:

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from mnv3lib.book import Table, table
 from mnv3lib.pictures import LEGEND_COLUMNS, draw_boxes, draw_image, draw_label_map
-from mnv3lib.plotting import bars, style
+from mnv3lib.plot_style import style
+from mnv3lib.plotting import bars
 from mnv3lib.train.predictions import (
     BoxPrediction,
     ClassPrediction,

@@ -13,7 +13,8 @@ from pycocotools.mask import decode
 
 from mnv3lib.heads.detections import Detections
 from mnv3lib.pictures import class_colour, draw_boxes, draw_image, draw_label_map
-from mnv3lib.plotting import PALETTE, twin
+from mnv3lib.plot_style import PALETTE
+from mnv3lib.plotting import twin
 from mnv3lib.report_prediction import (
     picture_format,
     prediction_data,

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from mnv3lib.plotting import PALETTE, bars, label_points, set_style, show, style, twin
+from mnv3lib.plot_style import PALETTE, set_style, style
+from mnv3lib.plotting import bars, label_points, show, twin
 
 ALT = "The line rises from zero to one."
 PAGES = {"light": "#FFFFFF", "dark": "#121212"}

@@ -19,6 +19,7 @@ FILES = {
         "calculator/fields.js",
         "calculator/page.js",
     ],
+    "twin-points": ["hover.css", "hover.js"],
 }
 
 
