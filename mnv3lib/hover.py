@@ -79,7 +79,7 @@ def hover_points(figure: Figure) -> tuple[HoverPoint, ...]:
     points: list[HoverPoint] = []
     for named in figure.findobj(_HoverTexts):
         pixels = named.axes.transData.transform(named.places)
-        fractions = figure.transFigure.inverted().transform(pixels)
+        fractions = figure.transFigure.inverted().transform(pixels).tolist()
         inside = [named.axes.bbox.padded(1).contains(*pixel) for pixel in pixels]
         found = [
             HoverPoint(round(100 * x, _DECIMALS), round(100 * (1 - y), _DECIMALS), text)

@@ -89,7 +89,7 @@
   }
 
   function drawTable() {
-    const heads = ["row", "", "kernel", "exp", "out", "SE", "NL", "s"];
+    const heads = ["row", "", "k", "exp", "out", "SE", "NL", "s"];
     const found = ["output", "params", "MACs", ""];
     const cells = [...heads, ...found].map((name) => element("th", { scope: "col" }, name));
     const table = element(
