@@ -228,6 +228,45 @@ def test_readme_example_prints_what_it_says():
 def test_readme_names_the_commands_of_the_makefile():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    targets = set(re.findall(r"^([a-z]+):", makefile, re.M))
-    assert {"book", "test", "lint", "links", "notebooks", "clean"} <= targets
-    assert set(re.findall(r"`?make ([a-z]+)`?", text)) <= targets
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.M))
+    assert {"book", "test", "lint", "links", "notebooks", "new-chapter", "clean"} <= targets
+    assert set(re.findall(r"`?make ([a-z-]+)`?", text)) <= targets
+
+
+# --- CONTRIBUTING --------------------------------------------------------------------------------
+
+
+def contributing() -> str:
+    """The page for those who add something."""
+    return (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+def test_contributing_is_found_from_readme_and_style_page():
+    for page in ("README.md", "book/style.md"):
+        assert "CONTRIBUTING.md)" in (ROOT / page).read_text(encoding="utf-8")
+
+
+def test_contributing_names_what_there_is():
+    text = contributing()
+    links = re.findall(r"\]\(([^)#]+)\)", text)
+    files = re.findall(r"`((?:book|data|mnv3lib|tests)/[\w/.]*)`", text)
+    modules = [name.replace(".", "/") for name in re.findall(r"`(mnv3lib(?:\.\w+)+)`", text)]
+    assert len(links) >= 5
+    assert len(files) >= 5
+    assert len(modules) >= 5
+    assert [name for name in links + files if not (ROOT / name).exists()] == []
+    assert [
+        name for name in modules if not any((ROOT / f"{name}{end}").exists() for end in ("", ".py"))
+    ] == []
+
+
+def test_contributing_explains_every_step_and_room():
+    text = contributing()
+    (steps,) = re.findall(r"^STEPS := (.+)$", (ROOT / "Makefile").read_text("utf-8"), re.M)
+    assert re.findall(r"^\| `(\w+)` \| [^|]+ \|$", text, re.M)[-len(steps.split()) :] == (
+        steps.split()
+    )
+    (kinds,) = re.findall(r"^\| kind \|.*\n.*\n((?:\|.*\n)+)", text, re.M)
+    assert re.findall(r"^\| `(\w+)`", kinds, re.M) == ["exact", "ratio", "trend", "cluster"]
+    (rooms,) = re.findall(r"ground floor first: (.+?)\.", text)
+    assert [r for r in re.findall(r"`(\w+)`", rooms) if r not in ROOMS] == []
