@@ -1,4 +1,6 @@
 # The only names to remember: book, test, lint, links, pdf, notebooks, clean. `make` alone explains them.
+# The only names to remember: book, test, lint, links, notebooks, new-chapter, clean. `make` alone
+# explains them.
 # The first target that needs it makes .venv; it is made again only when pyproject.toml,
 # constraints.txt or the place of this folder changes.
 
@@ -19,6 +21,7 @@ export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help book test lint links pdf notebooks clean unit nbval browser
+.PHONY: help book test lint links notebooks new-chapter clean unit nbval browser
 
 help:
 	@echo "make book       execute every notebook and build the book into $(HTML)"
@@ -27,6 +30,8 @@ help:
 	@echo "make links      build the book, then check its links, anchors and images (web addresses are not fetched)"
 	@echo "make pdf        build the book, then print it with Chromium into $(PDF)"
 	@echo "make notebooks  execute the notebooks and store their text outputs, for authors"
+	@echo "make new-chapter NAME=my_topic"
+	@echo "                start a chapter from the template; PART=Tasks chooses another part than the last"
 	@echo "make clean      remove what building and testing left behind (not .venv)"
 	@echo
 	@echo "Steps of make test that can be run alone: unit, nbval, browser."
@@ -79,6 +84,10 @@ pdf: book
 
 notebooks: $(READY)
 	.venv/bin/python book/execute.py
+
+# NAME and PART reach the script through the environment, where no shell takes them apart.
+new-chapter: $(READY)
+	@.venv/bin/python book/new_chapter.py -- "$$NAME" "$$PART"
 
 clean:
 	rm -rf _build dist .ruff_cache .hypothesis

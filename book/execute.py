@@ -47,7 +47,7 @@ def store(path: Path) -> bool:
     except (CellExecutionError, FileNotFoundError, ValueError) as error:
         print(f"\n{path.name}: {error}", file=sys.stderr)
         return False
-    write_atomically(path, (nbformat.writes(notebook).rstrip("\n") + "\n").encode())
+    write_atomically(path, stored(notebook))
     print(f"\r{path.name}: {len(notebook.cells)} cells, {time.perf_counter() - start:.0f} s")
     return True
 
@@ -70,6 +70,11 @@ def execute(path: Path) -> NotebookNode:
     )
     client.execute()
     return notebook
+
+
+def stored(notebook: NotebookNode) -> bytes:
+    """The file that a notebook becomes."""
+    return (nbformat.writes(notebook).rstrip("\n") + "\n").encode()
 
 
 def clean(notebook: NotebookNode) -> NotebookNode:

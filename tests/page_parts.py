@@ -11,6 +11,7 @@ from formulas import calculate
 
 HEADING = re.compile(r"^#{2,} |^```\{exercise\}", re.MULTILINE)
 PRINTED = re.compile(r"(?<![\w.])(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?(?:e[+-]?\d+)?)")
+DRAFT = re.compile(r"^:class: draft$", re.MULTILINE)
 COMMAND = re.compile(r"^( *)%.*", re.MULTILINE)  # of the notebook, not of Python
 ALL_DECIMALS = 15
 
@@ -44,6 +45,11 @@ def printed(output: str) -> set[tuple[float, int]]:
 def decimals(written: str) -> int:
     """Digits behind the decimal point; a power of ten counts as exact."""
     return ALL_DECIMALS if "e" in written else len(written.partition(".")[2])
+
+
+def is_draft(cells: list[dict]) -> bool:
+    """Whether a page says at its head that it is a draft, as ``make new-chapter`` leaves it."""
+    return bool(cells) and bool(DRAFT.search("".join(cells[0]["source"])))
 
 
 def parts_of(path: Path) -> list[Part]:

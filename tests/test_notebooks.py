@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from page_parts import is_draft
+
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "book").rglob("*.ipynb"))
 CHAPTERS = [name for name in NOTEBOOKS if re.match(r"\d\d_", Path(name).name)]
@@ -101,7 +103,8 @@ def code_lengths(notebook: str) -> list[int]:
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_chapter_fits_one_sitting(chapter):
     words = sum(len(prose(cell)) for cell in cells(chapter) if cell["cell_type"] == "markdown")
-    assert 1500 <= words <= 3000, f"{words} words"
+    least = 0 if is_draft(cells(chapter)) else 1500
+    assert least <= words <= 3000, f"{words} words"
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)

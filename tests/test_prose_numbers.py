@@ -11,7 +11,7 @@ import yaml
 
 from conftest import REPOSITORY
 from formulas import arithmetic, false_equations, values
-from page_parts import Part, cut, parts_of
+from page_parts import Part, cut, is_draft, parts_of
 from prose_numbers import is_covered, is_quoted, is_rounding, is_vouched, numbers, unexplained
 
 # --- which numbers a text tells ------------------------------------------------------------------
@@ -171,7 +171,7 @@ def pages():
     listed = (REPOSITORY / "_toc.yml").read_text(encoding="utf-8")
     for name in re.findall(r"(?:file|root): *(\S+)", listed):
         path = next(p for s in (".ipynb", ".md") if (p := REPOSITORY / f"{name}{s}").is_file())
-        draft = path.suffix == ".ipynb" and json.loads(path.read_text())["metadata"].get("draft")
+        draft = path.suffix == ".ipynb" and is_draft(json.loads(path.read_text())["cells"])
         if not (name.startswith("book/api/") or draft):
             yield path
 
