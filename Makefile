@@ -1,6 +1,5 @@
-# The only names to remember: book, test, lint, links, pdf, notebooks, clean. `make` alone explains them.
-# The only names to remember: book, test, lint, links, notebooks, new-chapter, clean. `make` alone
-# explains them.
+# The only names to remember: book, test, lint, links, pdf, notebooks, new-chapter, clean. `make`
+# alone explains them.
 # The first target that needs it makes .venv; it is made again only when pyproject.toml,
 # constraints.txt or the place of this folder changes.
 
@@ -20,8 +19,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint links pdf notebooks clean unit nbval browser
-.PHONY: help book test lint links notebooks new-chapter clean unit nbval browser
+.PHONY: help book test lint links pdf notebooks new-chapter clean unit nbval browser
 
 help:
 	@echo "make book       execute every notebook and build the book into $(HTML)"
