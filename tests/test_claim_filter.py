@@ -2,10 +2,10 @@
 
 from types import SimpleNamespace
 
-import claim_filter
 import pytest
 from docutils import frontend, nodes, utils
 
+import claim_filter
 from mnv3lib.ledger import load_papers
 
 

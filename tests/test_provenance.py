@@ -2,9 +2,10 @@
 
 from types import SimpleNamespace
 
-import provenance
 import pytest
 from docutils import frontend, nodes, utils
+
+import provenance
 
 EXECUTED = {"mtime": 1_785_542_400.0 + 9 * 60, "runtime": 12.34}  # 1 August 2026, 00:09 UTC
 
