@@ -66,9 +66,20 @@ lint: $(READY)
 unit: $(READY)
 	$(RUN) pytest -n $(JOBS) --dist loadfile -m "not book"
 
+# As on a machine that has the notebooks and the package, and nothing of this folder: the notebooks
+# are those that the download buttons give, alone in a folder; the package is a wheel, which stands
+# before the editable install on the path and brings the data along. The check says that it does.
+WHEEL := $(CURDIR)/_build/wheel
 nbval: $(READY)
-	$(RUN) pytest -n $(JOBS) --dist loadfile -p tests.nbval_patience \
-	  --nbval --nbval-current-env --nbval-cell-timeout 120 book
+	@rm -rf $(WHEEL)
+	$(RUN) pip install --quiet --no-deps --no-build-isolation --target $(WHEEL) .
+	@alone=$$(mktemp -d) && trap 'rm -rf "$$alone"' EXIT && \
+	.venv/bin/python book/_ext/anywhere.py "$$alone" && \
+	export PYTHONPATH=$(WHEEL) && \
+	( cd "$$alone" && $(CURDIR)/.venv/bin/python -c 'from mnv3lib.paths import data_root as found; \
+	  assert str(found()) == "$(WHEEL)/mnv3lib/_data", f"tests would use {found()}"' ) && \
+	$(RUN) pytest -c pyproject.toml -n $(JOBS) --dist loadfile -p tests.nbval_patience \
+	  --nbval --nbval-current-env --nbval-cell-timeout 120 "$$alone"
 
 # Only the files that speak of the built book: to collect all others takes half a minute.
 browser: $(READY)
