@@ -2,6 +2,7 @@
 
 import ast
 import doctest
+import os
 import re
 import subprocess
 import sys
@@ -123,6 +124,20 @@ def test_conda_environment_installs_the_same():
     (pip,) = [row["pip"] for row in environment["dependencies"] if isinstance(row, dict)]
     assert pip == ["-c constraints.txt", "-e .[book,test,deploy,train,ray]"]
     assert ".[book,test,deploy,train,ray]" in (ROOT / "Makefile").read_text(encoding="utf-8")
+
+
+def test_binder_installs_the_tested_versions_for_cpus():
+    script = ROOT / "binder" / "postBuild"
+    assert os.access(script, os.X_OK), "Binder runs it only if it is executable"
+    command = " ".join(script.read_text(encoding="utf-8").replace("\\\n", "").split())
+    assert "--constraint constraints.txt" in command
+    assert "--torch-backend cpu" in command
+    (extras,) = re.findall(r'--editable "\.\[([\w,]+)\]"', command)
+    assert (
+        {"book", "deploy", "train"} == {*extras.split(",")} <= {*project()["optional-dependencies"]}
+    )
+    environment = yaml.safe_load((ROOT / "binder" / "environment.yml").read_text(encoding="utf-8"))
+    assert {"python=3.11", "uv"} <= {*environment["dependencies"]}
 
 
 # --- the package -------------------------------------------------------------------------------
