@@ -1,7 +1,7 @@
-"""Sphinx extension of the book: what the theme leaves nameless gets a name.
+"""Sphinx extension of the book: what theme and writer leave nameless or misname is put right.
 
-A screen reader announces the arrow that unfolds the pages below another one, and folded code by
-what is written on it instead of one sentence for all.
+A screen reader announces the arrow that unfolds the pages below another one, folded code by what
+is written on it instead of one sentence for all, and the entries of the bibliography as a list.
 """
 
 from typing import Any
@@ -10,14 +10,17 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 ARROW = "Show or hide the pages below"
-SAME_FOR_ALL = '<summary aria-label="Toggle hidden content">'
+SPELLINGS = {
+    '<summary aria-label="Toggle hidden content">': "<summary>",
+    'role="doc-biblioentry"': 'role="listitem"',  # a role that is no longer one, inside of a list
+}
 AFTER_THE_THEME = 900
 
 
-def name_folds(
+def correct(
     app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: nodes.document
 ) -> None:
-    """Name the arrows of the side bar; let folded code speak for itself."""
+    """Name the arrows of the side bar, and correct the text of the page."""
     side_bar = context["generate_toctree_html"]
 
     def with_names(*arguments: Any, **options: Any) -> str:
@@ -25,10 +28,11 @@ def name_folds(
         return made.replace("<summary>", f'<summary aria-label="{ARROW}">')
 
     context["generate_toctree_html"] = with_names
-    if "body" in context:
-        context["body"] = context["body"].replace(SAME_FOR_ALL, "<summary>")
+    for written, right in SPELLINGS.items():
+        if "body" in context:
+            context["body"] = context["body"].replace(written, right)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    app.connect("html-page-context", name_folds, priority=AFTER_THE_THEME)
+    app.connect("html-page-context", correct, priority=AFTER_THE_THEME)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -20,6 +20,8 @@ from sphinx.writers.html5 import HTML5Translator
 
 LOGGER = logging.getLogger(__name__)
 SHORT_CELL, LONG_CELL = 24, 60  # characters
+# The theme's script lets the keyboard reach what has this class and is wider than the page.
+SCROLLS = "pst-scrollable-table-container"
 # What the converter leaves behind where it does not understand: a command, an alignment mark.
 LEFTOVER = re.compile(r"<m[io][^>]*>(\\[A-Za-z]+|&)</m")
 # Spellings that it does not know, in those that it does.
@@ -53,7 +55,7 @@ def visit_math(self: HTML5Translator, node: nodes.math) -> None:
 
 
 def visit_math_block(self: HTML5Translator, node: nodes.math_block) -> None:
-    self.body.append(self.starttag(node, "div", CLASS="math"))
+    self.body.append(self.starttag(node, "div", CLASS=f"math {SCROLLS}"))
     if node["number"]:
         self.body.append(f'<span class="eqno">({get_node_equation_number(self, node)})')
         self.add_permalink_ref(node, "Link to this equation")
