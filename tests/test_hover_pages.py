@@ -38,7 +38,7 @@ def test_a_point_tells_what_it_is(contexts, server, chapter, view):
         for figure, points in figures:
             figure.scroll_into_view_if_needed()
             box = shown_picture(figure)
-            text = figure.get_by_role("status")
+            text = figure.locator(".twin-text")
             for point in (points[0], points[len(points) // 2], points[-1]):
                 x, y = place(box, point)
                 page.mouse.move(x, y)
@@ -55,7 +55,7 @@ def test_the_keyboard_leads_from_point_to_point(contexts, server):
     with opened(contexts["desktop"], server) as (page, complaints):
         page.goto(f"{server}/book/08_search.html", wait_until="load")
         ((figure, points),) = told_figures(page)
-        text = figure.get_by_role("status")
+        text = figure.locator(".twin-text")
         seen = []
         figure.get_by_role("application").focus()
         seen.append(text.text_content())
