@@ -27,10 +27,11 @@ def copy(repository, tmp_path) -> Path:
         shutil.copytree(
             repository / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__")
         )
-    for folder in ("mnv3lib", "data"):
-        (tmp_path / folder).symlink_to(repository / folder)
-    for file in filter(Path.is_file, repository.iterdir()):
-        shutil.copy(file, tmp_path / file.name)
+    for entry in repository.iterdir():
+        if entry.is_file() and entry.name != ".git":
+            shutil.copy(entry, tmp_path / entry.name)
+        elif entry.name[0] not in "._" and not (tmp_path / entry.name).exists():
+            (tmp_path / entry.name).symlink_to(entry)
     (tmp_path / ".venv").symlink_to(sys.prefix)
     return tmp_path
 
