@@ -4,11 +4,12 @@ from axe_playwright_python.sync_playwright import Axe
 
 AXE = Axe()
 RULES = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
-CONTRAST = "color-contrast"
+CONTRAST = {"type": "rule", "values": ["color-contrast"]}
 SHOWN_ELEMENTS = 3
 # Marks elements of text alone that are styled as one before: words of highlighted code, cells of
-# tables. Their contrast is the same, and to measure it thousands of times takes most of the time.
+# tables. Their contrast is the same, and no other rule asks about them.
 MARK_ALIKE = """() => {
+  const plain = "span, p, td, code, b, em, i, strong";
   const paths = new Map([[document.documentElement, ""]]);
   const seen = new Set();
   for (const element of document.body.querySelectorAll("*")) {
@@ -16,28 +17,29 @@ MARK_ALIKE = """() => {
     const styled = ["class", "style"].map((name) => element.getAttribute(name) ?? "").join(";");
     const path = `${above}>${element.localName};${styled}`;
     paths.set(element, path);
-    if (!element.childElementCount && seen.has(path)) element.dataset.alike = "";
+    if (element.childElementCount || !element.matches(plain)) continue;
+    if (seen.has(path)) element.dataset.alike = "";
     seen.add(path);
   }
 }"""
 
 
 def barriers(page) -> list[str]:
-    """What keeps somebody from using an open page, one complaint a rule; contrast is not asked."""
-    return _violations(page, None, {"runOnly": RULES, "rules": {CONTRAST: {"enabled": False}}})
+    """What keeps somebody from using an open page in its theme, one complaint a rule."""
+    return _violations(page, RULES)
 
 
 def pale_texts(page) -> list[str]:
-    """A complaint where texts of an open page are too pale in the theme that it shows."""
+    """A complaint where texts of an open page are too pale in its theme."""
+    return _violations(page, CONTRAST)
+
+
+def _violations(page, asked: dict) -> list[str]:
     page.evaluate(MARK_ALIKE)
-    asked = {"runOnly": {"type": "rule", "values": [CONTRAST]}}
-    return _violations(page, {"exclude": [["[data-alike]"]]}, asked)
-
-
-def _violations(page, context: dict | None, options: dict) -> list[str]:
     # Preloading would fetch the style sheets that others import, from addresses it gets wrong.
-    always = {"resultTypes": ["violations"], "iframes": False, "preload": False}
-    found = AXE.run(page, context=context, options=always | options).response["violations"]
+    options = {"resultTypes": ["violations"], "iframes": False, "preload": False, "runOnly": asked}
+    context = {"exclude": [["[data-alike]"]]}
+    found = AXE.run(page, context=context, options=options).response["violations"]
     return [_in_words(violation) for violation in found]
 
 

@@ -46,9 +46,9 @@ def test_pale_texts_are_found(page, text, elements):
     page.set_content(PAGE.format(text))
     (found,) = pale_texts(page)
     assert found.startswith(f"color-contrast on {elements} elements")
-    assert barriers(page) == []
+    assert barriers(page) == [found]
 
 
 def test_a_good_page_has_none(page):
     page.set_content(PAGE.format("<h1>Title</h1><button>Copy</button>"))
-    assert barriers(page) + pale_texts(page) == []
+    assert barriers(page) == []
