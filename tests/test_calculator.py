@@ -1,5 +1,6 @@
 """The calculator page counts what mnv3lib.count counts, and bears what is typed into it."""
 
+import functools
 import math
 import random
 from dataclasses import replace
@@ -31,10 +32,11 @@ READ = """() => {
 }"""
 
 
+@functools.cache
 def counted(rows, width=1.0, resolution=224):
     """What the page should show, from the network itself; strides beyond 32 stay strides."""
     strides = math.prod(getattr(row, "stride", 1) for row in rows)
-    spec = NetworkSpec("mobilenet_v3", tuple(rows), "a test", output_stride=max(32, strides))
+    spec = NetworkSpec("mobilenet_v3", rows, "a test", output_stride=max(32, strides))
     network = create_model(spec, width_mult=width, num_classes=rows[-1].out)
     found = count(network, resolution)
     lines = [
@@ -135,7 +137,7 @@ def go(page, fragment):
 def differences(page, rows, width=1.0, resolution=224):
     """Where the page and mnv3lib do not say the same."""
     seen = page.evaluate(READ)
-    lines, params, macs = counted(rows, width, resolution)
+    lines, params, macs = counted(tuple(rows), width, resolution)
     pairs = enumerate(zip(seen["rows"], lines, strict=True), start=1)
     wrong = [f"row {row}: {ours} for {true}" for row, (ours, true) in pairs if ours != true]
     totals = (seen["params"][0], seen["macs"][0])

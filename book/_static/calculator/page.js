@@ -16,6 +16,7 @@
   const drafts = new Map(); // controls that hold what does not fit, with their places
   let views = []; // what to fill in, a row each
   let addressTimer;
+  let fragmentSeen = location.hash; // the last that was read or written
 
   function publishedDesign(network) {
     const { resolution, rows } = published[network];
@@ -201,15 +202,19 @@
 
   /* --- The address -------------------------------------------------------------------------- */
 
-  /* The published network needs no fragment; an anchor that is there already stays. */
+  /* The published network needs no fragment; an anchor that is there already stays. A fragment
+     that was not seen yet is a link just followed, which is read next. */
   function writeAddress() {
+    if (location.hash !== fragmentSeen) return;
     const fragment = Address.encode(design);
     const plain = fragment === Address.encode(publishedDesign(Object.keys(published)[0]));
     if (plain && !Address.holdsDesign(location.hash)) return;
     history.replaceState(null, "", plain ? location.pathname + location.search : fragment);
+    fragmentSeen = location.hash;
   }
 
   function readAddress() {
+    fragmentSeen = location.hash;
     if (!Address.holdsDesign(location.hash)) return;
     try {
       show(Address.decode(location.hash, Object.keys(published)));
