@@ -2,13 +2,16 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.gaussian_process.kernels import RBF
 
-from mnv3lib.models import model_spec
+from mnv3lib import count
+from mnv3lib.models import Network, model_spec
 from mnv3lib.models.tinynet import TWISTS, Twist, twisted
+from mnv3lib.search.row_costs import macs_at
 from mnv3lib.search.tiny_formula import TinyFormula, TrainedTwist, frontier
 from mnv3lib.search.twist_costs import (
     GIANT,
@@ -27,18 +30,33 @@ SHARES = [macs / B0_MACS for macs in MACS]
 
 def test_the_giant_formula_nearly_doubles():
     assert ideal_cost(GIANT) == pytest.approx(1.2 * 1.21 * 1.3225)
+    assert ideal_cost(GIANT) == pytest.approx(1.920270, abs=1e-9)
+    assert round(B0_MACS * ideal_cost(giant_twist(-1)) / 1e6, 1) == 200.9
     assert ideal_cost(giant_twist(-1)) == pytest.approx(1 / 1.92027)
     assert ideal_cost(giant_twist(0)) == 1
 
 
 @pytest.mark.parametrize(
-    ("k", "side", "macs"),
-    [(1, 194, 247_357_440), (2, 169, 137_194_848), (3, 147, 87_132_864), (4, 128, 41_631_168)],
+    ("k", "side", "params", "macs"),
+    [
+        (1, 194, 3_941_072, 247_357_440),
+        (2, 169, 3_493_418, 137_194_848),
+        (3, 147, 2_824_934, 87_132_864),
+        (4, 128, 2_391_458, 41_631_168),
+    ],
 )
-def test_inverse_giants_rounded(k, side, macs):
-    """The ideal B^-1 has 200.9 M multiply-adds; stem and head do not shrink."""
-    twist = giant_twist(-k)
-    assert (twisted(twist).resolution, macs_of(twist)) == (side, macs)
+def test_inverse_giants_rounded(k, side, params, macs):
+    """None has what the law says, and what the paper pairs it with; stem and head do not shrink."""
+    spec = twisted(giant_twist(-k))
+    counted = count(Network(spec))
+    assert (counted.resolution, counted.params, counted.macs) == (side, params, macs)
+    assert macs_of(giant_twist(-k)) == macs
+
+
+def test_one_pixel_beyond_a_multiple_of_32():
+    """128 pixels end as 4 x 4, 129 as 5 x 5."""
+    spec = twisted(giant_twist(-4))
+    assert [macs_at(side)(spec) for side in (128, 129)] == [41_631_168, 51_999_216]
 
 
 def test_the_ideal_width_is_not_the_published_one():
@@ -47,6 +65,7 @@ def test_the_ideal_width_is_not_the_published_one():
         twist = TWISTS[f"tinynet_{letter}"]
         found = ideal_width(share, twist.resolution, twist.depth)
         assert found == pytest.approx(width, abs=5e-4)
+    assert round(ideal_width(0.0631, resolution=0.475, depth=0.60), 3) == 0.683
 
 
 @given(st.floats(0.2, 2), st.floats(0.2, 2), st.floats(0.2, 2))
@@ -86,12 +105,36 @@ def test_a_budget_that_no_width_meets():
 
 
 @pytest.mark.parametrize(
-    ("budget", "side"), [(200.8e6, 189), (100.2e6, 156), (52e6, 129), (24.4e6, 98)]
+    ("budget", "phi", "side", "macs"),
+    [
+        (200.8e6, 1.19, 189, 200_755_584),
+        (100.2e6, 2.55, 156, 100_168_160),
+        (52e6, 3.94, 129, 51_999_216),
+        (24.4e6, 5.85, 98, 24_292_016),
+    ],
 )
-def test_giants_at_the_budgets_of_tinynets(budget, side):
+def test_giants_at_the_budgets_of_tinynets(budget, phi, side, macs):
     twist = matched_giant(budget)
-    assert twisted(twist).resolution == side
-    assert 0.99 * budget < macs_of(twist) <= budget
+    assert math.log(twist.width) / math.log(1.1) == pytest.approx(-phi)
+    assert (twisted(twist).resolution, macs_of(twist)) == (side, macs)
+
+
+@pytest.mark.parametrize(
+    ("axis", "front", "exponent", "ideal"),
+    [
+        ("resolution", 0.970, 0.216, 0.214),
+        ("depth", 1.264, 0.279, 0.279),
+        ("width", 0.909, 0.248, 0.146),
+    ],
+)
+def test_power_laws_through_the_published_networks(axis, front, exponent, ideal):
+    """By least squares on logarithms; beside them the exponents of the ideal giant."""
+    values = [getattr(twist, axis) for twist in TWISTS.values()]
+    slope, constant = np.polyfit(np.log(SHARES), np.log(values), 1)
+    assert (slope, math.exp(constant)) == pytest.approx((exponent, front), abs=5e-4)
+    assert math.log(getattr(GIANT, axis)) / math.log(ideal_cost(GIANT)) == pytest.approx(
+        ideal, abs=5e-4
+    )
 
 
 def published_formula(noise: float = 1e-4) -> TinyFormula:
@@ -114,7 +157,15 @@ def test_without_noise_it_goes_through_its_points():
         found = formula.predict(share)
         assert found.resolution == pytest.approx(twist.resolution, abs=1e-5)
         assert found.depth == pytest.approx(twist.depth, abs=1e-5)
-        assert found.depth_sd < 1e-3
+
+
+@pytest.mark.parametrize("noise", [1e-4, 1e-6])
+def test_on_a_point_little_noise_is_all_the_variance(noise):
+    """s^2 = 1 - k (K + noise)^-1 k tends to the noise as that goes to 0."""
+    for share in SHARES:
+        found = published_formula(noise=noise).predict(share)
+        assert 0.9 < found.depth_sd**2 / noise <= 1
+        assert found.resolution_sd == found.depth_sd
 
 
 def test_far_from_all_points_it_knows_nothing():
