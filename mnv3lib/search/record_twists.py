@@ -5,7 +5,7 @@
 Twists of a small EfficientNet that cost the same are trained at two budgets. How the accuracy goes
 along each axis is told by :mod:`mnv3lib.search.twist_trends`, seed by seed. The best twists make a
 tiny formula, whose network for a budget in between is trained beside the inverse giant formula's.
-Finished trainings stay in a folder, so an interrupted recording goes on. Two cores take an hour.
+Finished trainings stay in a folder, so an interrupted recording goes on. Two cores take hours.
 
 Images are resized down only: a larger side than their own would bring multiply-adds and no detail.
 """
