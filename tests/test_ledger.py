@@ -21,6 +21,7 @@ from mnv3lib.ledger import (
     load_papers,
     on_runtimes,
     reach,
+    scoreboard,
     totals,
     verdicts,
 )
@@ -170,6 +171,15 @@ def test_ratio_on_other_runtimes_reads_their_runs(recorded):
     assert [j.verdict for j in found.values()] == ["not run", "reproduced"]
     with pytest.raises(ClaimError, match="not answered by a recorded run"):
         on_runtimes(claim(), ["eager"])
+
+
+def test_ratio_of_a_run_of_one_runtime_is_that_runtimes(recorded, monkeypatch):
+    recorded["sums"] = {"fit": 0.8}
+    config = {"sums": {"runtime": "onnxruntime"}}
+    monkeypatch.setattr(scoreboard, "read_run", lambda run: SimpleNamespace(config=config[run]))
+    fit = claim(**{**RATIO, "answer": Answer(run="sums", metric="fit")})
+    found = on_runtimes(fit, ["eager", "onnxruntime"])
+    assert [j.verdict for j in found.values()] == ["not run", "reproduced"]
 
 
 def test_ratio_of_a_run_that_holds_all_runtimes(recorded):

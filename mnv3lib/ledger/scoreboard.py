@@ -9,6 +9,8 @@ from dataclasses import replace
 
 from mnv3lib.ledger.claims import Answer, Claim, ClaimError
 from mnv3lib.ledger.verdicts import Judgement, Verdict, judge
+from mnv3lib.measure.runtimes import RUNTIMES
+from mnv3lib.runs import read_run
 
 __all__ = ["by_paper", "contradictions", "on_runtimes", "totals"]
 
@@ -37,7 +39,8 @@ def on_runtimes(claim: Claim, runtimes: Iterable[str]) -> dict[str, Judgement]:
 
     Args:
         claim: A claim that a run named ``...-<runtime>`` answers, or a metric of a run that begins
-            with one of the runtimes, ``<runtime>....``.
+            with one of the runtimes, ``<runtime>....``, or a run of any other name, which is one
+            of the runtime in its configuration.
         runtimes: Names of runtimes.
 
     Returns:
@@ -57,4 +60,16 @@ def _moved(answer: Answer, runtime: str, runtimes: Iterable[str]) -> Answer:
     measured, _, metric = answer.metric.partition(".")
     if measured in runtimes:
         return replace(answer, metric=f"{runtime}.{metric}")
-    return replace(answer, run=f"{answer.run.rpartition('-')[0]}-{runtime}")
+    stem, _, last = answer.run.rpartition("-")
+    if last in RUNTIMES:
+        return replace(answer, run=f"{stem}-{runtime}")
+    own = runtime == _runtime_of(answer.run)
+    return answer if own else replace(answer, run=f"{answer.run}-{runtime}")
+
+
+def _runtime_of(run: str) -> str:
+    """The runtime of a run whose name tells none; empty if it is of none, or not recorded."""
+    try:
+        return read_run(run).config.get("runtime", "")
+    except FileNotFoundError:
+        return ""
