@@ -26,6 +26,7 @@ PAPERS = [
     *("bias_loss", "efficientnet", "mnasnet", "mobilenetv1", "mobilenetv2"),
     *("mobilenetv3", "netadapt", "squeeze_excite", "swish"),
     "efficientvit",
+    "mobiledets",
     "tinynet",
 ]
 
@@ -85,6 +86,11 @@ def test_all_computed_claims_have_a_number(judgements):
         ("tinynet/flops-inverse-giant-4", 41.631168, "differs"),
         ("tinynet/depth-b", 1, "differs"),
         ("tinynet/resolution-e", 106, "reproduced"),
+        ("mobiledets/cpu-params", (4_165_055 + 40_368) / 1e6, "reproduced"),  # with statistics
+        ("mobiledets/gpu-params", 13.109151, "reproduced"),
+        ("mobiledets/cpu-madds", 0.444227776, "differs"),
+        ("mobiledets/gpu-madds", 5.073184704, "reproduced"),
+        ("mobiledets/gpu-fused", 17, "reproduced"),
     ],
 )
 def test_known_results(judgements, key, ours, verdict):
