@@ -68,7 +68,7 @@ def style(theme: str = "light") -> dict[str, Any]:
 def set_style(theme: str = "light") -> None:
     """Apply a theme to every later matplotlib figure of this process.
 
-    Figures made by :func:`show` need no such call.
+    Figures made by :func:`mnv3lib.plotting.show` need no such call.
 
     Args:
         theme: ``"light"`` or ``"dark"``.
