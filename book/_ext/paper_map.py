@@ -34,11 +34,13 @@ markerHeight="7" orient="auto"><path class="tip" d="M0 0 8 4 0 8z"/></marker></d
 </svg></div>
 """
 BOX = """\
-<a href="{href}"><title>{title}</title><rect class="{kind}" x="{x}" y="{y}" width="{w}" height="{h}"
-rx="6"/><text x="{middle}" y="{line_1}">{name}</text>
+<a href="{href}"><title class="nohighlight">{title}</title>
+<rect class="{kind}" x="{x}" y="{y}" width="{w}" height="{h}" rx="6"/>
+<text x="{middle}" y="{line_1}">{name}</text>
 <text class="year" x="{middle}" y="{line_2}">{year}</text></a>"""
 ARROW = (
-    '<path class="arrow" d="{path}" marker-end="url(#paper-map-tip)"><title>{title}</title></path>'
+    '<path class="arrow" d="{path}" marker-end="url(#paper-map-tip)">'
+    '<title class="nohighlight">{title}</title></path>'
 )
 
 

@@ -125,7 +125,9 @@ class ShowImports(SphinxPostTransform):
         ]
         if lines:
             items = nodes.bullet_list("", *(nodes.list_item("", line) for line in lines))
-            self.document[-1] += folded(TITLE, nodes.paragraph(text=INTRODUCTION), items)
+            page = self.document[-1]
+            after = int("provenance" in page[-1].get("classes", ()))  # that box comes last of all
+            page.insert(len(page) - after, folded(TITLE, nodes.paragraph(text=INTRODUCTION), items))
 
     def add_lines(self) -> None:
         """Name the chapters under the descriptions of an API page."""
