@@ -24,6 +24,7 @@ SHORT_CELL, LONG_CELL = 24, 60  # characters
 SCROLLS = "pst-scrollable-table-container"
 # What the converter leaves behind where it does not understand: a command, an alignment mark.
 LEFTOVER = re.compile(r"<m[io][^>]*>(\\[A-Za-z]+|&)</m")
+BRAND_FONT = re.compile(r"@font-face\{[^}]*Brands[^}]*\}")
 # Spellings that it does not know, in those that it does.
 SPELLINGS = (
     (re.compile(r"\\(begin|end)\{align(?:ed)?\*?\}"), r"\\\1{split}"),
@@ -79,6 +80,13 @@ def drop_icon_script(app: Sphinx, exception: Exception | None) -> None:
         script.write_text("// Icons come from the fonts in the style sheet.\n")
 
 
+def drop_brand_icons(app: Sphinx, exception: Exception | None) -> None:
+    """Leave the font with companies' logos out of the theme's style sheet: no page shows one."""
+    sheet = Path(app.outdir) / "_static" / "styles" / "pydata-sphinx-theme.css"
+    if exception is None and sheet.exists():
+        sheet.write_text(BRAND_FONT.sub("", sheet.read_text("utf-8")), encoding="utf-8")
+
+
 def check_renderer(app: Sphinx) -> None:
     """Stop early where figures would come without their dark twin."""
     names = [point.name for point in entry_points(group="myst_nb.mime_renderers")]
@@ -96,4 +104,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("builder-inited", check_renderer)
     app.connect("doctree-read", mark_cells)
     app.connect("build-finished", drop_icon_script)
+    app.connect("build-finished", drop_brand_icons)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

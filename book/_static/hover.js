@@ -83,6 +83,6 @@
   }
 
   for (const data of document.querySelectorAll("script.twin-points")) {
-    enliven(data.parentElement, JSON.parse(data.textContent));
+    enliven(data.closest(".twin-pair"), JSON.parse(data.textContent));
   }
 })();
