@@ -1,8 +1,8 @@
-"""A depthwise convolution that learns fast on maps smaller than its kernel (chapter 7).
+"""A depthwise convolution that learns fast on maps smaller than its kernel.
 
 Small images end in maps of a few pixels, where a 5x5 kernel reaches beyond all borders. oneDNN,
 which computes PyTorch's convolutions on a processor, has no program of its own for the gradient of
-the weights there, and what it falls back on takes several times as long as all the rest of a block.
+the weights there, and what it falls back on may take more than half of a training step.
 """
 
 import torch
