@@ -197,6 +197,9 @@ def test_the_same_as_pycocotools_on_files():
         evaluation.summarize()
     values = [value if value >= 0 else None for value in evaluation.stats]
     assert [value for _, value in metrics.details()["summary"]] == values
+    names = {"map": "AP", "map50": "AP50", "map75": "AP75", "ar100": "AR@100"}
+    summary, numbers = dict(metrics.details()["summary"]), metrics.compute()
+    assert {name: numbers[name] for name in names} == {n: summary[s] for n, s in names.items()}
 
 
 def test_nothing_is_printed(capfd):

@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mnv3lib.heads.box_coder import encode
 from mnv3lib.heads.detections import class_scores, detect
@@ -46,6 +48,21 @@ def test_limits():
     assert found.labels.tolist() == [0, 1]
     (found,) = detect(predictions(), ANCHORS, 80, score_threshold=0.5, nms_iou=1.0)
     assert sorted(found.labels.tolist()) == [0, 0, 1, 1]
+
+
+@given(st.integers(0, 200), st.integers(1, 12), st.integers(0, 10_000))
+def test_as_many_as_are_wanted_are_the_best_of_all(anchors, most, seed):
+    """Suppression begins with few candidates, and takes more of them only where it must."""
+    generator = torch.Generator().manual_seed(seed)
+    corners = torch.rand(anchors, 2, generator=generator) * 40
+    boxes = torch.cat([corners, corners + 30], dim=1)
+    logits = torch.randint(-3, 4, (1, anchors, 3), generator=generator).float()  # with ties
+    outputs = Predictions(logits, torch.zeros(1, anchors, 4))
+    limits = {"score_threshold": 0.01, "nms_iou": 0.3}
+    (few,) = detect(outputs, boxes, 80, max_detections=most, **limits)
+    (many,) = detect(outputs, boxes, 80, max_detections=1000, **limits)
+    for part, whole in zip(vars(few).values(), vars(many).values(), strict=True):
+        assert torch.equal(part, whole[:most])
 
 
 def test_images_of_a_batch_do_not_mix():

@@ -124,7 +124,7 @@ def detect(
         index, labels, kept_scores = _candidates(own_scores, **limits)
         boxes = decode(own_codes[index], anchors[index])
         boxes = clip_boxes(boxes, (image_size, image_size))
-        best = batched_nms(boxes, kept_scores, labels, nms_iou)[:max_detections]
+        best = _suppress(boxes, kept_scores, labels, nms_iou, max_detections)
         found.append(Detections(boxes[best], kept_scores[best], labels[best]))
     return found
 
@@ -137,3 +137,18 @@ def _candidates(
     label = torch.arange(scores.shape[1], device=scores.device).expand_as(anchor)
     wanted = best > score_threshold
     return anchor[wanted], label[wanted], best[wanted]
+
+
+def _suppress(boxes: Tensor, scores: Tensor, labels: Tensor, iou: float, most: int) -> Tensor:
+    """The first of :func:`batched_nms`, `most` at most, from as few candidates as give that many.
+
+    What is kept depends on better boxes alone, so the worse ones need not be looked at.
+    """
+    best_first = scores.argsort(descending=True, stable=True)
+    size = 4 * most
+    while True:
+        part = best_first[:size]
+        kept = part[batched_nms(boxes[part], scores[part], labels[part], iou)][:most]
+        if len(kept) == most or size >= len(best_first):
+            return kept
+        size *= 4

@@ -65,7 +65,12 @@ class BoxTable(NamedTuple):
 
 
 def coco_evaluation(
-    truth: BoxTable, found: BoxTable, *, image_ids: Sequence[int], num_classes: int
+    truth: BoxTable,
+    found: BoxTable,
+    *,
+    image_ids: Sequence[int],
+    num_classes: int,
+    by_area: bool = True,
 ) -> Any:
     """Compares detections with what was annotated, as COCO does.
 
@@ -78,6 +83,8 @@ def coco_evaluation(
         found: Detections, at most 100 an image count.
         image_ids: All images that were looked at.
         num_classes: Classes.
+        by_area: Whether to look at small, medium and large objects, too; else their numbers are -1,
+            and it takes less than half of the time.
 
     Returns:
         A ``pycocotools.cocoeval.COCOeval`` that has run; its ``stats`` are the :data:`SUMMARY`.
@@ -93,6 +100,9 @@ def coco_evaluation(
             )
         )
         evaluation = COCOeval(*sides, iouType="bbox")
+        if not by_area:
+            evaluation.params.areaRng = evaluation.params.areaRng[:1]
+            evaluation.params.areaRngLbl = evaluation.params.areaRngLbl[:1]
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()

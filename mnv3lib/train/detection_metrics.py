@@ -36,7 +36,7 @@ class DetectionMetrics:
         self._image_ids: list[int] = []
         self._truth: list[BoxTable] = []
         self._found: list[BoxTable] = []
-        self._evaluation: Any = None
+        self._evaluations: dict[bool, Any] = {}
 
     @torch.no_grad()
     def update(self, outputs: Any, targets: BoxTargets) -> None:
@@ -55,7 +55,7 @@ class DetectionMetrics:
         targets.check_labels(self._classes)
         scales = (targets.sizes.double() / self._resolution).repeat(1, 2)  # (B, 4)
         self._image_ids += targets.image_ids.tolist()
-        self._evaluation = None
+        self._evaluations = {}
         rows = zip(targets.image_ids, scales, detections, strict=True)
         for number, (image_id, scale, found) in enumerate(rows):
             real = targets.labels[number] != PADDING
@@ -68,11 +68,11 @@ class DetectionMetrics:
         self._image_ids += other._image_ids
         self._truth += other._truth
         self._found += other._found
-        self._evaluation = None
+        self._evaluations = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """What other processes get: what was counted, not how."""
-        return {**self.__dict__, "_detect": None, "_evaluation": None}
+        return {**self.__dict__, "_detect": None, "_evaluations": {}}
 
     def compute(self) -> dict[str, float]:
         """The numbers by name.
@@ -90,7 +90,7 @@ class DetectionMetrics:
         boxes = int((BoxTable.join(self._truth).values == 0).sum())
         if not boxes:
             raise ValueError("no box is annotated in any image: average precision has no value")
-        stats = dict(zip(SUMMARY, self._evaluate().stats.tolist(), strict=True))
+        stats = dict(zip(SUMMARY, self._evaluate(by_area=False).stats.tolist(), strict=True))
         names = {"map": "AP", "map50": "AP50", "map75": "AP75", "ar100": "AR@100"}
         numbers = {short: stats[name] for short, name in names.items()}
         return {**numbers, "images": len(self._image_ids), "boxes": boxes}
@@ -104,7 +104,7 @@ class DetectionMetrics:
             ``precision``: for each class the precision at IoU 0.5 and recall 0, 0.01 to 1. What
             has no value, such as the AP of a class without boxes, is None.
         """
-        evaluation, truth = self._evaluate(), BoxTable.join(self._truth)
+        evaluation, truth = self._evaluate(by_area=True), BoxTable.join(self._truth)
         counted = truth.labels[truth.values == 0]
         counts = torch.bincount(counted, minlength=len(self._classes)).tolist()
         # (IoUs, recalls, classes, areas, most detections) -> (classes, IoUs, recalls)
@@ -137,15 +137,16 @@ class DetectionMetrics:
             raise ValueError(f"{len(self._classes)} classes have {len(numbers)} category numbers")
         return BoxTable.join(self._found).annotations(numbers, "score")
 
-    def _evaluate(self) -> Any:
-        if self._evaluation is None:
-            self._evaluation = coco_evaluation(
+    def _evaluate(self, *, by_area: bool) -> Any:
+        if by_area not in self._evaluations:
+            self._evaluations[by_area] = coco_evaluation(
                 BoxTable.join(self._truth),
                 BoxTable.join(self._found),
                 image_ids=self._image_ids,
                 num_classes=len(self._classes),
+                by_area=by_area,
             )
-        return self._evaluation
+        return self._evaluations[by_area]
 
 
 def _table(
