@@ -14,6 +14,7 @@ READY := .venv/.ready-$(STATE)
 
 # One thread a process: two notebooks or test workers that share the cores would slow each other.
 export OMP_NUM_THREADS := 1
+export JOBS # for book/_ext/side_by_side.py
 # Kernels come from .venv, and the debugger inside them keeps quiet.
 export JUPYTER_PREFER_ENV_PATH := 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
@@ -33,7 +34,7 @@ help:
 	@echo "make clean      remove what building and testing left behind (not .venv)"
 	@echo
 	@echo "Steps of make test that can be run alone: unit, nbval, browser."
-	@echo "PYTHON=python3.11 chooses the interpreter that makes .venv; JOBS=2 the processes that test at once."
+	@echo "PYTHON=python3.11 chooses the interpreter that makes .venv; JOBS=2 the processes that build or test at once."
 
 $(READY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \

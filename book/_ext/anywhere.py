@@ -16,6 +16,7 @@ The address of the repository is ``repository.url`` in ``_config.yml`` and stand
 """
 
 import sys
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ if find_spec("mnv3lib") is None:
 FOLDED = {"cellView": "form", "jupyter": {"source_hidden": True}}
 
 
+@cache
 def repository() -> dict[str, str]:
     """The section ``repository`` of the book's settings: url, branch, book_branch."""
     return yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["repository"]

@@ -12,6 +12,7 @@ import pkgutil
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatch
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,6 +35,7 @@ SECTION = """\
 """
 
 
+@cache
 def public_modules(room: str) -> list[str]:
     """Names of the modules of a room, without those that start with an underscore."""
     found = pkgutil.iter_modules(find_spec(room).submodule_search_locations)
@@ -66,6 +68,15 @@ def list_modules(app: Sphinx, docname: str, source: list[str]) -> None:
         return "\n".join(SECTION.format(room=room, name=name) for name in names)
 
     source[0] = MARK.sub(sections, source[0])
+
+
+def import_rooms(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
+    """Import what pages describe now, before several processes read them and each would do so."""
+    for docname in docnames:
+        if docname.startswith(API):
+            text = Path(env.doc2path(docname)).read_text(encoding="utf-8")
+            for mark in MARK.finditer(text):
+                public_modules(mark[1])
 
 
 def find(name: str) -> Any:
@@ -135,6 +146,7 @@ def skip_settings(
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("env-before-read-docs", import_rooms, priority=900)  # when all are listed
     app.connect("source-read", list_modules)
     app.connect("missing-reference", resolve)
     app.connect("autodoc-process-signature", shorten_signature)
