@@ -172,31 +172,36 @@ class _Trace:
 
 def _trace(model: nn.Module, size: tuple[int, int]) -> _Trace:
     """Follows one image through a copy of the network with fvcore's tracer."""
-    twin = copy.deepcopy(model).cpu().float().eval()
-    image = torch.zeros(1, 3, *size)
-    analysis = FlopCountAnalysis(twin, image).set_op_handle(**HANDLERS)
+    twin = _twin(model)
+    shapes = _note_shapes(twin)
+    analysis = FlopCountAnalysis(twin, torch.zeros(1, 3, *size)).set_op_handle(**HANDLERS)
     analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
     analysis.tracer_warnings("none")
     operators = analysis.by_module_and_operator()
     unknown = analysis.unsupported_ops()
     if unknown:
         warnings.warn(f"not counted, no handler for: {', '.join(sorted(unknown))}", stacklevel=3)
-    return _Trace(operators, _shapes(twin.to("meta"), image.to("meta")))
+    return _Trace(operators, shapes)
 
 
-def _shapes(ghost: nn.Module, image: torch.Tensor) -> dict[str, tuple]:
-    """Input and output shape of each row, on the meta device: no arithmetic, no memory."""
+def _twin(model: nn.Module) -> nn.Module:
+    """A copy in evaluation mode, in float32 on the CPU; weights that are so already are shared."""
+    tensors = (*model.parameters(), *model.buffers())
+    shared = {id(t): t for t in tensors if t.dtype == torch.float32 and t.device.type == "cpu"}
+    return copy.deepcopy(model, shared).cpu().float().eval()
+
+
+def _note_shapes(twin: nn.Module) -> dict[str, tuple]:
+    """A dictionary that gets the input and output shape of each row once an image passes."""
     shapes: dict[str, tuple] = {}
 
     def note(name: str) -> Callable[..., None]:
         def hook(_: nn.Module, inputs: tuple, output: torch.Tensor) -> None:
-            shapes[name] = (tuple(inputs[0].shape[1:]), tuple(output.shape[1:]))
+            # While it traces, PyTorch has tensors in the place of these numbers.
+            shapes[name] = tuple(tuple(map(int, t.shape[1:])) for t in (inputs[0], output))
 
         return hook
 
-    hooks = [m.register_forward_hook(note(name)) for name, m in row_modules(ghost).items()]
-    with torch.no_grad():
-        ghost(image)
-    for hook in hooks:
-        hook.remove()
+    for name, module in row_modules(twin).items():
+        module.register_forward_hook(note(name))
     return shapes
