@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from statistics import stdev
 
-from scipy.stats import t as student
+from scipy.special import stdtrit  # scipy.stats has it too, and takes a second to import
 
 __all__ = ["reach"]
 
@@ -35,5 +35,5 @@ def reach(differences: Sequence[float], *, level: float = 0.95) -> float:
         raise ValueError(f"the spread of {len(differences)} difference is unknown; run more seeds")
     if not 0 < level < 1:
         raise ValueError(f"level must lie between 0 and 1, got {level}")
-    quantile = float(student.ppf((1 + level) / 2, len(differences) - 1))
+    quantile = float(stdtrit(len(differences) - 1, (1 + level) / 2))
     return quantile * stdev(differences) / math.sqrt(len(differences))
