@@ -1,6 +1,6 @@
 """Sphinx extension of the book: pages are read by several processes at once.
 
-Reading a notebook means executing it, which is nearly all of a build's time. Sphinx can read in
+Reading a notebook means executing it, which is most of a build's time. Sphinx can read in
 parallel, but Jupyter Book offers no option for it, and the chapters would all fall to one process:
 Sphinx cuts the list of pages, in the order of their names, into pieces. So the notebooks are dealt
 out to as many pieces as there are processes. ``JOBS``, as for the tests, says how many.

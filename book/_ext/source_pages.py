@@ -1,8 +1,9 @@
 """Sphinx extension of the book: pages of source code are ours only, and share one side bar.
 
 There is such a page for each of some hundreds of modules, and the theme lays out the whole table of
-contents for each, which took a third of a build. None of them stands in that table, so those that
-are equally deep in folders, and thus have the same relative addresses, get the same one.
+contents for each, which took more than a third of a build that executes nothing. None of them
+stands in that table, so those that are equally deep in folders, and thus have the same relative
+addresses, get the same one.
 """
 
 from collections.abc import Callable
