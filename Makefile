@@ -46,8 +46,9 @@ $(READY):
 	$(RUN) pip install --quiet --editable ".[book,test,deploy,train,ray]" --constraint constraints.txt
 	@rm -f .venv/.ready-* && touch $@
 
+# EXECUTED: see book/_ext/fresh_outputs.py. Times in that cache lack their zone, which is UTC.
 book: $(READY)
-	.venv/bin/jupyter-book build . -n -W --keep-going
+	$(if $(EXECUTED),TZ=UTC) .venv/bin/jupyter-book build . -n -W --keep-going
 	@test -s $(HTML)/index.html || { echo "The build left no $(HTML)/index.html"; exit 1; }
 	@echo "The book is ready: open $(HTML)/index.html in a browser"
 
@@ -56,7 +57,7 @@ STEPS := lint unit nbval book browser
 test: $(READY)
 	@report="make test:"; for step in $(STEPS); do \
 	  echo "== $$step"; start=$$(date +%s); \
-	  $(MAKE) --no-print-directory $$step || { echo "make test: the step '$$step' failed"; exit 1; }; \
+	  EXECUTED=$(OUTPUTS) $(MAKE) --no-print-directory $$step || { echo "make test: the step '$$step' failed"; exit 1; }; \
 	  report="$$report $$step $$(($$(date +%s) - start)) s,"; \
 	done; echo "$${report%,}"
 
@@ -71,6 +72,7 @@ unit: $(READY)
 # are those that the download buttons give, alone in a folder; the package is a wheel, which stands
 # before the editable install on the path and brings the data along. The check says that it does.
 WHEEL := $(CURDIR)/_build/wheel
+OUTPUTS := $(CURDIR)/_build/outputs
 nbval: $(READY)
 	@rm -rf $(WHEEL)
 	$(RUN) pip install --quiet --no-deps --no-build-isolation --target $(WHEEL) .
@@ -79,7 +81,8 @@ nbval: $(READY)
 	export PYTHONPATH=$(WHEEL) && \
 	( cd "$$alone" && $(CURDIR)/.venv/bin/python -c 'from mnv3lib.paths import data_root as found; \
 	  assert str(found()) == "$(WHEEL)/mnv3lib/_data", f"tests would use {found()}"' ) && \
-	$(RUN) pytest -c pyproject.toml -n $(JOBS) --dist loadfile -p tests.nbval_patience \
+	$(RUN) pytest -c pyproject.toml -n $(JOBS) --dist loadfile \
+	  -p tests.nbval_patience -p tests.nbval_outputs --keep-outputs $(OUTPUTS) \
 	  --nbval --nbval-current-env --nbval-cell-timeout 120 "$$alone"
 
 # Only the files that speak of the built book: to collect all others takes half a minute.
