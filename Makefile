@@ -1,7 +1,8 @@
 # The only names to remember: book, test, lint, links, pdf, notebooks, new-chapter, clean. `make`
 # alone explains them.
 # The first target that needs it makes .venv; it is made again only when pyproject.toml,
-# constraints.txt or the place of this folder changes.
+# constraints.txt or the place of this folder changes. pip would compile each of 24,000 files, one
+# after the other; Python compiles the few that are imported.
 
 PYTHON ?= python3
 JOBS ?= 2
@@ -43,7 +44,8 @@ $(READY):
 	@echo "Installing the tested versions into .venv (minutes the first time)"
 	@.venv/bin/python -c '' 2>/dev/null && grep -qsF '$(CURDIR)/.venv' .venv/bin/activate \
 	  || $(PYTHON) -m venv --clear .venv
-	$(RUN) pip install --quiet --editable ".[book,test,deploy,train,ray]" --constraint constraints.txt
+	$(RUN) pip install --quiet --no-compile --editable ".[book,test,deploy,train,ray]" \
+	  --constraint constraints.txt
 	@rm -f .venv/.ready-* && touch $@
 
 # EXECUTED: see book/_ext/fresh_outputs.py. Times in that cache lack their zone, which is UTC.
