@@ -4,8 +4,8 @@
 
 Each page is printed in the light theme with everything unfolded, so that solutions stand where
 their exercises are. The prints are joined in the order of the book, numbered through, and their
-links to each other lead inside the file. The package's reference is left out: it is for looking
-things up on a screen, and longer than the rest.
+links to each other lead inside the file. The package's reference is left out, and the index, most
+of which leads there: they are for looking things up on a screen, and longer than the rest.
 """
 
 import argparse
@@ -20,13 +20,13 @@ from urllib.parse import unquote, urljoin, urlsplit
 from bs4 import BeautifulSoup
 from playwright.sync_api import Browser, Page, Route, sync_playwright
 from pypdf import PageObject, PdfReader, PdfWriter
-from pypdf.generic import ArrayObject, NameObject
+from pypdf.generic import ArrayObject, DictionaryObject, NameObject, TextStringObject
 
 from mnv3lib.files import write_atomically
 
 TITLE = "MobileNetV3, rebuilt"
 FIRST = "book/index.html"
-LEFT_OUT = "book/api/"
+LEFT_OUT = ("book/api/", "genindex")
 BASE = "http://book.invalid/"  # no server: requests are answered from the folder
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 MARGINS = {"top": "18mm", "bottom": "20mm", "left": "18mm", "right": "18mm"}
@@ -37,6 +37,9 @@ UNFOLD = """() => {
   const folded = document.querySelectorAll(".toggle-hidden");
   for (const box of folded) box.classList.remove("toggle-hidden");
 }"""
+HEADINGS = """() => [...document.querySelectorAll("h1, h2, h3, h4, h5, h6")]
+  .filter((heading) => heading.getClientRects().length)
+  .map((heading) => heading.innerText.replace(/\\s+/g, " ").trim())"""
 NUMBER = (
     '<div style="font: 8pt sans-serif; text-align: center; width: 100%">'
     '<span class="pageNumber"></span></div>'
@@ -96,7 +99,34 @@ def print_page(page: Page, name: str) -> bytes:
     """Print one page of the book, unfolded, as a PDF."""
     page.goto(f"{BASE}{name}", wait_until="load")
     page.evaluate(UNFOLD)
-    return page.pdf(format="A4", margin=MARGINS, print_background=True, tagged=True, outline=True)
+    page.emulate_media(media="print")
+    headings = page.evaluate(HEADINGS)
+    pdf = page.pdf(format="A4", margin=MARGINS, print_background=True, tagged=True, outline=True)
+    return with_bookmarks(pdf, headings)
+
+
+def with_bookmarks(pdf: bytes, headings: list[str]) -> bytes:
+    """Name the bookmarks of a print after the headings to which they lead.
+
+    Chromium doubles the words of some and loses the space where a heading breaks into lines.
+    """
+    writer = PdfWriter()
+    writer.append(io.BytesIO(pdf))
+    for bookmark, heading in zip(bookmarks(writer.get_outline_root()), headings, strict=True):
+        bookmark[NameObject("/Title")] = TextStringObject(heading)
+    named = io.BytesIO()
+    writer.write(named)
+    return named.getvalue()
+
+
+def bookmarks(parent: DictionaryObject) -> Iterator[DictionaryObject]:
+    """All bookmarks below one, in the order of the text."""
+    child = parent.get("/First")
+    while child is not None:
+        bookmark = child.get_object()
+        yield bookmark
+        yield from bookmarks(bookmark)
+        child = bookmark.get("/Next")
 
 
 def print_numbers(browser: Browser, sheets: int) -> bytes:
@@ -128,6 +158,7 @@ def join(prints: dict[str, bytes], numbers: Callable[[int], bytes]) -> bytes:
     for sheet, number in zip(writer.pages, overlay.pages, strict=True):
         lead_inside(sheet, {name: writer.pages[start] for name, start in starts.items()})
         sheet.merge_page(number)
+        sheet.compress_content_streams()
     writer.add_metadata({"/Title": TITLE})
     writer.compress_identical_objects()
     joined = io.BytesIO()
