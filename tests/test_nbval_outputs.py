@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import nbformat
 import pytest
+import yaml
 from jupyter_cache import get_cache
 
 import fresh_outputs
@@ -86,3 +87,11 @@ def test_a_build_takes_them_only_where_it_is_told_to(monkeypatch, folder, mode):
     assert config.nb_execution_mode == mode
     assert bool(config.nb_execution_cache_path) == os.path.isabs(config.nb_execution_cache_path)
     assert config.nb_execution_cache_path.endswith(folder)
+
+
+def test_every_extension_of_ours_is_loaded():
+    """A folder alone does nothing: Jupyter Book wants the name in a second list, too."""
+    settings = yaml.safe_load((REPOSITORY / "_config.yml").read_text(encoding="utf-8"))["sphinx"]
+    ours, loaded = list(settings["local_extensions"]), settings["config"]["extensions"]
+    assert "fresh_outputs" in ours
+    assert loaded[-len(ours) :] == ours
