@@ -216,6 +216,21 @@ def test_module_imports_from_lower_rooms_only(module):
             assert room(name) in allowed, f"{own} must not import {name}"
 
 
+def test_no_module_branches_on_the_name_of_a_network():
+    """What a network can do is asked of its rows; what it is called may choose a table's line."""
+    from mnv3lib.models import list_models, model_spec
+
+    names = {*list_models(), *(model_spec(name).family for name in list_models())}
+    asked = [
+        f"{module}:{node.lineno}"
+        for module in MODULES
+        for node in ast.walk(ast.parse((ROOT / module).read_text(encoding="utf-8")))
+        if isinstance(node, ast.Compare | ast.MatchValue)
+        and any(isinstance(part, ast.Constant) and part.value in names for part in ast.walk(node))
+    ]
+    assert asked == []
+
+
 # --- README ------------------------------------------------------------------------------------
 
 

@@ -23,7 +23,7 @@ from mnv3lib.heads.ssd_heads import (
     initialise_heads,
     per_anchor,
 )
-from mnv3lib.heads.ssdlite_layout import torchvision_pairs
+from mnv3lib.heads.ssdlite_layout import TORCHVISION_BACKBONES, torchvision_pairs
 from mnv3lib.heads.ssdlite_spec import SSDLiteSpec, detector_spec
 from mnv3lib.models import Network, NetworkSpec
 from mnv3lib.models.image_check import check_images
@@ -114,10 +114,11 @@ class SSDLite(nn.Module):
         Raises:
             ValueError: The library has no such network.
         """
-        if layout != "torchvision" or self.spec.backbone.family != "mobilenet_v3":
+        family = self.spec.backbone.family
+        if layout != "torchvision" or family not in TORCHVISION_BACKBONES:
             raise ValueError(
-                f"{layout} has no key layout for SSDLite on {self.spec.backbone.family}; "
-                "torchvision has one for mobilenet_v3"
+                f"{layout} has no key layout for SSDLite on {family}; "
+                f"torchvision has one for {', '.join(TORCHVISION_BACKBONES)}"
             )
         return dict(torchvision_pairs(self, self.spec.taps[0]))
 

@@ -11,8 +11,9 @@ from mnv3lib.models.layouts import Pairs, numbered_block, unit
 from mnv3lib.models.taps import Tap
 from mnv3lib.ops import InvertedResidual
 
-__all__ = ["torchvision_pairs"]
+__all__ = ["TORCHVISION_BACKBONES", "torchvision_pairs"]
 
+TORCHVISION_BACKBONES = ("mobilenet_v3",)  # families that it builds the detector on
 _HEADS = {"class_heads": "classification_head", "box_heads": "regression_head"}
 
 

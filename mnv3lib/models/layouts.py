@@ -114,11 +114,14 @@ def _timm_block(ours: str, block: nn.Module, theirs: str) -> Pairs:
 
 
 def _timm(network: Network) -> Pairs:
-    """Networks in timm: stem, ``blocks.<stage>.<block>``, last convolution (a stage in V3)."""
-    positions = iter(_stage_positions(network))
+    """Networks in timm: stem, ``blocks.<stage>.<block>``, last convolution, classifier.
+
+    Where a dense row stands before the classifier, ``conv_head`` is that one, and the last
+    convolution is a stage.
+    """
+    positions, stage = iter(_stage_positions(network)), len(network.spec.stages)
     last_conv = ("conv_head", "bn2")
-    if network.spec.family == "mobilenet_v3":
-        stage = len(network.spec.stages)
+    if sum(isinstance(row, DenseRow) for row in network.spec.rows) > 1:
         last_conv = (f"blocks.{stage}.0.conv", f"blocks.{stage}.0.bn1")
     final = len(network.spec.rows) - 1
     for index, (row, module) in enumerate(zip(network.spec.rows, network.rows, strict=True)):
